@@ -1,0 +1,88 @@
+//! What the binary knows at compile time: facts of this build (built, vergen) and the embedded files of `static/`.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
+use vergen_gitcl::{Build, Emitter, Gitcl};
+
+fn main() -> Result<()> {
+    // What vergen and built watch is not enough: the "dirty" of an edited file would go stale.
+    for path in ["build.rs", "Cargo.toml", "Cargo.lock", "src", "static", "templates"] {
+        println!("cargo:rerun-if-changed={path}");
+    }
+    built::write_built_file().context("writing the facts of this build")?;
+    Emitter::default()
+        .add_instructions(&Build::builder().build_timestamp(true).build())?
+        .add_instructions(
+            &Gitcl::builder().branch(true).commit_timestamp(true).sha(false).dirty(true).build(),
+        )?
+        .emit()
+        .context("writing the facts of the commit")?;
+    embed(Path::new("static"))
+}
+
+/// Writes `assets.rs`: one `Asset` per file of `folder`, named by its content and compressed as far as it helps.
+fn embed(folder: &Path) -> Result<()> {
+    let out = PathBuf::from(env::var_os("OUT_DIR").context("OUT_DIR is set by cargo")?);
+    let mut files: Vec<_> =
+        fs::read_dir(folder)?.map(|entry| entry.map(|e| e.path())).collect::<Result<_, _>>()?;
+    files.sort();
+    let mut table = String::from("&[\n");
+    for file in files {
+        let name = file.file_name().and_then(|n| n.to_str()).context("names of static files are UTF-8")?;
+        let (stem, extension) = name.rsplit_once('.').with_context(|| format!("{name}: no extension"))?;
+        let (media_type, text) = match extension {
+            "css" => ("text/css; charset=utf-8", true),
+            "js" => ("text/javascript; charset=utf-8", true),
+            "svg" => ("image/svg+xml", true),
+            "txt" => ("text/plain; charset=utf-8", true),
+            "png" => ("image/png", false),
+            "ico" => ("image/x-icon", false),
+            other => bail!("static/{name}: no media type for .{other}; allowed are css, js, svg, txt, png, ico"),
+        };
+        let identity = fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
+        let digest = Sha256::digest(&identity);
+        let hash = digest.iter().take(8).fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        });
+        let variant = |suffix: &str, bytes: Option<Vec<u8>>| -> Result<String> {
+            // A file that compression does not make smaller is sent as it is.
+            let Some(bytes) = bytes.filter(|b| text && b.len() < identity.len()) else {
+                return Ok("None".into());
+            };
+            let path = out.join(format!("{name}.{suffix}"));
+            fs::write(&path, bytes)?;
+            Ok(format!("Some(include_bytes!({path:?}))"))
+        };
+        let brotli = variant("br", Some(brotli(&identity)?))?;
+        let gzip = variant("gz", Some(gzip(&identity)?))?;
+        let source = file.canonicalize()?;
+        writeln!(
+            table,
+            "Asset {{ name: {name:?}, file: \"{stem}.{hash}.{extension}\", url: \"/static/{stem}.{hash}.{extension}\", \
+             hash: {hash:?}, media_type: {media_type:?}, identity: include_bytes!({source:?}), \
+             brotli: {brotli}, gzip: {gzip} }},"
+        )?;
+    }
+    table.push(']');
+    fs::write(out.join("assets.rs"), table)?;
+    Ok(())
+}
+
+fn brotli(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut out = Vec::new();
+    let parameters = brotli::enc::BrotliEncoderParams { quality: 11, lgwin: 22, ..Default::default() };
+    brotli::BrotliCompress(&mut &*bytes, &mut out, &parameters)?;
+    Ok(out)
+}
+
+fn gzip(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(bytes)?;
+    Ok(encoder.finish()?)
+}

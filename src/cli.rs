@@ -1,0 +1,154 @@
+//! The command line, declared; and its errors in one line each.
+
+use std::ffi::OsString;
+use std::net::IpAddr;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::build_info::BuildInfo;
+use crate::settings::{Settings, address, port};
+
+/// Says which architecture answered, x86_64 or aarch64, and which build it is.
+///
+/// Without a command it serves: open http://localhost:8080 and see. Every setting of the server is a flag and an
+/// environment variable; `bifora serve --help` lists them.
+#[derive(Debug, Parser)]
+#[command(name = "bifora", subcommand_required = true, after_help = EXAMPLES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  bifora                   serve on port 8080
+  PORT=9000 bifora         serve on port 9000
+  bifora --log-level debug serve, and log every request
+  bifora info              tell what is known of this build and this machine
+  bifora healthcheck       ask the server on this machine whether it lives
+
+Exit codes: 0 all well, 1 it failed, 2 wrong usage.";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the pages until SIGTERM or SIGINT
+    Serve(Settings),
+    /// Ask the server's /healthz; exit code 0 when it lives, 1 when not, within 2 seconds
+    Healthcheck {
+        /// Address that the server listens on; 0.0.0.0 and :: are asked on the loopback
+        #[arg(long, env = "HOST", default_value = "127.0.0.1", value_parser = address)]
+        host: IpAddr,
+        /// Port that the server listens on
+        #[arg(long, env = "PORT", default_value = "8080", value_parser = port)]
+        port: u16,
+    },
+    /// Tell what is known of this build and this machine
+    Info {
+        /// As JSON: the answers of /api/build and /api/info
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print completions for a shell, to be sourced or saved where the shell looks for them
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// The command line as clap's builder sees it.
+pub fn definition() -> clap::Command {
+    Cli::command().version(BuildInfo::of_this_binary().one_line())
+}
+
+/// Reads the process's arguments.
+pub fn parse() -> Result<Cli, clap::Error> {
+    let matches = definition().try_get_matches_from(or_serve(std::env::args_os().collect()))?;
+    Cli::from_arg_matches(&matches)
+}
+
+/// No command is `serve`; so is a first argument that is one of its flags.
+fn or_serve(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let own = |flag: &OsString| ["-h", "--help", "-V", "--version"].iter().any(|own| flag == own);
+    let serve = match arguments.get(1) {
+        None => true,
+        Some(first) => first.to_string_lossy().starts_with('-') && !own(first),
+    };
+    if serve {
+        arguments.insert(arguments.len().min(1), "serve".into());
+    }
+    arguments
+}
+
+/// One line for a bad value: the setting, the value and what is allowed. `None` for other errors and for help, which
+/// clap words well.
+pub fn bad_value(error: &clap::Error) -> Option<String> {
+    if !matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue | ErrorKind::InvalidUtf8) {
+        return None;
+    }
+    let text = |kind| match error.get(kind)? {
+        ContextValue::String(text) => Some(text.clone()),
+        ContextValue::Strings(texts) => Some(texts.join(", ")),
+        _ => None,
+    };
+    let flag = text(ContextKind::InvalidArg)?;
+    let name = flag.split_whitespace().next()?.trim_start_matches('-').to_owned();
+    let command = Cli::command();
+    let variable = command
+        .get_arguments()
+        .chain(command.get_subcommands().flat_map(clap::Command::get_arguments))
+        .find(|argument| argument.get_long() == Some(name.as_str()))
+        .and_then(|argument| argument.get_env().map(|env| env.to_string_lossy().into_owned()));
+    let setting = match variable {
+        Some(variable) => format!("--{name} ({variable})"),
+        None => flag,
+    };
+    let value = text(ContextKind::InvalidValue).unwrap_or_default();
+    let shown: String = value.chars().take(100).collect();
+    let allowed = text(ContextKind::ValidValue)
+        .map(|values| format!("one of {values}"))
+        .or_else(|| std::error::Error::source(error).map(ToString::to_string))
+        .unwrap_or_else(|| "text in UTF-8".to_owned());
+    Some(format!("{setting}: {shown:?} is not allowed; it takes {allowed}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(arguments: &[&str]) -> Result<Cli, clap::Error> {
+        let arguments = ["bifora"].iter().chain(arguments).map(OsString::from).collect();
+        Cli::try_parse_from(or_serve(arguments))
+    }
+
+    #[test]
+    fn definition_is_sound() {
+        definition().debug_assert();
+    }
+
+    #[test]
+    fn bad_values_are_one_line() {
+        for (arguments, line) in [
+            (&["--port", "70000"][..], "--port (PORT): \"70000\" is not allowed; it takes a whole number from 0 to 65535"),
+            (&["serve", "--request-timeout", "0s"], "--request-timeout (BIFORA_REQUEST_TIMEOUT): \"0s\" is not allowed; it takes a time from 1ms to 1h, such as 500ms, 30s or 2m"),
+            (&["--log-level", "loud"], "--log-level (BIFORA_LOG_LEVEL): \"loud\" is not allowed; it takes one of off, error, warn, info, debug, trace"),
+            (&["--host", "example.com"], "--host (HOST): \"example.com\" is not allowed; it takes an IP address such as 0.0.0.0, 127.0.0.1 or ::"),
+            (&["--body-limit", "0"], "--body-limit (BIFORA_BODY_LIMIT): \"0\" is not allowed; it takes a whole number from 1 to 104857600"),
+        ] {
+            let said = bad_value(&parsed(arguments).expect_err("a bad value")).unwrap_or_default();
+            assert_eq!(said, line, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn no_command_is_serve() {
+        for arguments in [&[][..], &["--port", "8080"], &["serve"]] {
+            let cli = parsed(arguments).expect("parses");
+            assert!(matches!(cli.command, Command::Serve(settings) if settings.port == 8080), "{arguments:?}");
+        }
+        assert_eq!(parsed(&["--version"]).expect_err("tells").kind(), ErrorKind::DisplayVersion);
+        assert_eq!(parsed(&["sing"]).expect_err("unknown").kind(), ErrorKind::InvalidSubcommand);
+    }
+}

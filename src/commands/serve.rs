@@ -1,0 +1,57 @@
+//! `bifora serve`: gathers the facts, binds, serves until told to stop.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+
+use crate::environment::Environment;
+use crate::facts::Facts;
+use crate::host::Started;
+use crate::server::shutdown::{self, Ending};
+use crate::server::{self, Timeouts};
+use crate::settings::Settings;
+use crate::web::{self, App};
+use crate::{arch::Arch, metadata};
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The port is taken, or may not be had.
+    #[error("cannot listen on {0}: {1} (choose another with --port or PORT)")]
+    Bind(SocketAddr, #[source] std::io::Error),
+    /// Signals cannot be received.
+    #[error("cannot receive signals: {0}")]
+    Signals(#[source] std::io::Error),
+}
+
+/// Serves until SIGTERM or SIGINT and tells how it ended.
+pub async fn run(settings: &Settings, started: Started) -> Result<Ending, ServeError> {
+    // Before anything else: as PID 1 a signal without a receiver would be lost.
+    let signals = shutdown::Signals::new().map_err(ServeError::Signals)?;
+    let address = SocketAddr::new(settings.host, settings.port);
+    let listener = TcpListener::bind(address).await.map_err(|error| ServeError::Bind(address, error))?;
+    let bound = listener.local_addr().unwrap_or(address);
+
+    let facts = Facts::gather(Environment::from_process(), started);
+    let phase = shutdown::watch(signals, settings.shutdown_delay.into());
+    let app = Arc::new(App::new(facts, web::Limits::from(settings), phase.clone()));
+    if let Some(endpoint) = app.facts.metadata_endpoint() {
+        let app = app.clone();
+        tokio::spawn(metadata::watch(endpoint, move |deployment| app.deployed(&deployment)));
+    }
+    tracing::info!(
+        address = %bound,
+        arch = Arch::COMPILED.name(),
+        version = app.facts.build.version,
+        commit = app.facts.build.short_commit(),
+        "{} serving on http://{bound}",
+        Arch::COMPILED.mark(),
+    );
+    let timeouts = Timeouts {
+        header: settings.header_timeout.into(),
+        idle: settings.idle_timeout.into(),
+        drain: settings.shutdown_deadline.into(),
+    };
+    Ok(server::run(listener, web::router(app), timeouts, phase).await)
+}

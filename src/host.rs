@@ -1,0 +1,235 @@
+//! The machine and the process, as the kernel and `sysinfo` tell of them: what the system page shows.
+
+pub mod cgroup;
+pub mod cpu;
+pub mod machine;
+
+use std::path::Path;
+use std::time::{Instant, SystemTime};
+
+use serde::{Deserialize, Serialize};
+use sysinfo::{MemoryRefreshKind, System};
+use utoipa::ToSchema;
+
+use self::cgroup::Limits;
+use self::cpu::Cpu;
+use self::machine::Machine;
+use crate::report::Section;
+use crate::text;
+
+const PROC: &str = "read from the kernel's files in /proc, which are not to be had here";
+
+/// What does not change while the process lives; read once at start.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// Host name; in a container the container's.
+    pub hostname: Option<String>,
+    /// Distribution, when the file system has one.
+    pub os: Option<String>,
+    /// Kernel release.
+    pub kernel: Option<String>,
+    /// What the machine says of its architecture.
+    pub machine: Machine,
+    /// The CPU.
+    pub cpu: Cpu,
+    /// Size of a memory page, in bytes.
+    pub page_size: u64,
+    /// When the process started.
+    pub started: Started,
+}
+
+/// The start of the process on both clocks: one to show, one that nobody can set back.
+#[derive(Clone, Copy, Debug)]
+pub struct Started {
+    /// By the wall clock.
+    pub at: SystemTime,
+    /// By the monotonic clock.
+    pub since: Instant,
+}
+
+impl Started {
+    /// The start is now.
+    pub fn now() -> Self {
+        Self { at: SystemTime::now(), since: Instant::now() }
+    }
+}
+
+/// The system page's facts at one moment.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct SystemInfo {
+    /// Host name; in a container the container's.
+    pub hostname: Option<String>,
+    /// Distribution, when the file system has one.
+    pub os: Option<String>,
+    /// Kernel release.
+    pub kernel: Option<String>,
+    /// Architecture as compiled and as the machine says.
+    pub machine: Machine,
+    /// The CPU.
+    pub cpu: Cpu,
+    /// Size of a memory page, in bytes.
+    pub page_size: u64,
+    /// Memory of the machine.
+    pub memory: Memory,
+    /// Limits of the container.
+    pub limits: Limits,
+    /// This process.
+    pub process: Process,
+    /// Names of the variables that are read as facts and are set. Their values are not shown here.
+    pub environment: Vec<String>,
+}
+
+/// Memory of the machine, in bytes.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct Memory {
+    /// All there is.
+    pub total: Option<u64>,
+    /// What could be used without swapping.
+    pub available: Option<u64>,
+}
+
+/// This process.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct Process {
+    /// Process id, in the container's own count.
+    pub pid: u32,
+    /// Resident memory, in bytes.
+    pub memory: Option<u64>,
+    /// Threads.
+    pub threads: Option<u64>,
+    /// When it started, RFC 3339; `null` when the clock is out of range.
+    pub started: Option<String>,
+    /// Seconds since it started.
+    pub uptime: u64,
+}
+
+impl Host {
+    /// Reads the machine.
+    pub fn read(started: Started) -> Self {
+        let root = Path::new("/");
+        Self {
+            hostname: System::host_name().and_then(|name| text::clean(&name)),
+            os: System::long_os_version().and_then(|os| text::clean(&os)).filter(|_| has_distribution()),
+            kernel: System::kernel_version().and_then(|kernel| text::clean(&kernel)),
+            machine: Machine::read(root),
+            cpu: Cpu::read(root),
+            page_size: rustix::param::page_size() as u64,
+            started,
+        }
+    }
+
+    /// The facts of this moment; `environment` are the names to list.
+    pub fn now(&self, environment: Vec<String>) -> SystemInfo {
+        let mut system = System::new();
+        system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
+        let known = |bytes: u64| Some(bytes).filter(|b| *b > 0);
+        SystemInfo {
+            hostname: self.hostname.clone(),
+            os: self.os.clone(),
+            kernel: self.kernel.clone(),
+            machine: self.machine.clone(),
+            cpu: self.cpu.clone(),
+            page_size: self.page_size,
+            memory: Memory { total: known(system.total_memory()), available: known(system.available_memory()) },
+            limits: Limits::read(Path::new("/")),
+            process: Process::now(self.started),
+            environment,
+        }
+    }
+}
+
+/// A scratch image has no distribution, and `sysinfo` then names the kernel instead.
+fn has_distribution() -> bool {
+    cfg!(not(target_os = "linux"))
+        || ["/etc/os-release", "/usr/lib/os-release"].iter().any(|file| Path::new(file).exists())
+}
+
+impl Process {
+    /// Reads the process's own figures.
+    pub fn now(started: Started) -> Self {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        Self {
+            pid: std::process::id(),
+            memory: status_field(&status, "VmRSS").map(|kib| kib * 1024),
+            threads: status_field(&status, "Threads"),
+            started: text::rfc3339(started.at),
+            uptime: started.since.elapsed().as_secs(),
+        }
+    }
+}
+
+/// The number of a line such as `VmRSS:	    1234 kB`.
+fn status_field(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+impl SystemInfo {
+    /// The facts as people read them.
+    pub fn sections(&self) -> Vec<Section> {
+        let bytes = |count: Option<u64>| count.map(text::bytes);
+        let mut machine = Section::new("machine", "Machine")
+            .row("Host name", self.hostname.as_ref(), "the kernel tells it")
+            .row("Operating system", self.os.as_ref(), "read from /etc/os-release, which this image does not have")
+            .row("Kernel", self.kernel.as_ref(), PROC)
+            .row("Compiled for", Some(self.machine.compiled), "")
+            .row("Machine says", self.machine.uname.as_ref(), "uname tells it")
+            .row("Kernel says", self.machine.kernel.as_ref(), "read from /proc/sys/kernel/arch, since Linux 6.1")
+            .row("Emulated by", Some(self.machine.emulator.as_deref().unwrap_or("nothing: this runs natively")), "");
+        if let Some(emulator) = &self.machine.emulator {
+            machine.note = Some(format!(
+                "This is {} code on another machine, translated by {emulator}. Its speed says nothing about {}.",
+                self.machine.compiled, self.machine.compiled
+            ));
+        }
+        let features = Some(self.cpu.features.join(", ")).filter(|f| !f.is_empty());
+        let cpu = Section::new("cpu", "CPU")
+            .row("Model", self.cpu.model.as_ref(), PROC)
+            .row("Cores", Some(self.cpu.cores), "")
+            .row("SIMD and crypto", features, "the CPU has none of those that Bifora looks for")
+            .row("Page size", Some(text::bytes(self.page_size)), "")
+            .row("Cache line", bytes(self.cpu.cache_line), "read from /sys/devices/system/cpu, which is not to be had here");
+        let memory = Section::new("memory", "Memory")
+            .row("Total", bytes(self.memory.total), PROC)
+            .row("Available", bytes(self.memory.available), PROC);
+        let process = Section::new("process", "Process")
+            .row("Process id", Some(self.process.pid), "")
+            .row("Memory", bytes(self.process.memory), PROC)
+            .row("Threads", self.process.threads, PROC)
+            .row("Started", self.process.started.as_ref(), "the clock is outside the years 1970 to 9999")
+            .row("Uptime", Some(uptime(self.process.uptime)), "");
+        let names = Some(self.environment.join(", ")).filter(|names| !names.is_empty());
+        let environment = Section::new("environment", "Environment").row(
+            "Facts are read from",
+            names,
+            "none of the variables that Bifora reads as facts is set",
+        );
+        vec![machine, cpu, memory, self.limits.section(), process, environment]
+    }
+}
+
+fn uptime(seconds: u64) -> String {
+    humantime::format_duration(std::time::Duration::from_secs(seconds)).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_of_the_process() {
+        let status = "Name:\tbifora\nVmRSS:\t    1234 kB\nThreads:\t3\n";
+        assert_eq!(status_field(status, "VmRSS"), Some(1234));
+        assert_eq!(status_field(status, "Threads"), Some(3));
+        assert_eq!(status_field(status, "VmSwap"), None);
+        assert_eq!(status_field("VmRSS: x", "VmRSS"), None);
+    }
+
+    #[test]
+    fn this_machine_is_read() {
+        let info = Host::read(Started::now()).now(vec!["VERSION".into()]);
+        assert!(info.process.memory > Some(100_000) && info.process.threads > Some(0), "{info:?}");
+        assert!(info.memory.total >= info.memory.available && info.page_size >= 4096, "{info:?}");
+        assert!(info.sections().iter().all(|section| !section.rows.is_empty()));
+    }
+}

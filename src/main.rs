@@ -1,0 +1,69 @@
+//! Parses, dispatches, returns an exit code.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use bifora::cli::{self, Command};
+use bifora::commands::{healthcheck, info, serve};
+use bifora::host::Started;
+use bifora::logging;
+use bifora::settings::Settings;
+use tokio::runtime::Builder;
+
+fn main() -> ExitCode {
+    let started = Started::now();
+    let cli = match cli::parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    match cli.command {
+        Command::Serve(settings) => serve(&settings, started),
+        Command::Healthcheck { host, port } => match small_runtime().block_on(healthcheck::run(host, port)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error),
+        },
+        Command::Info { json } => match small_runtime().block_on(info::run(json)) {
+            Ok(text) => print(&text),
+            Err(error) => fail(&error),
+        },
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut cli::definition(), "bifora", &mut script);
+            print(&String::from_utf8_lossy(&script))
+        }
+    }
+}
+
+fn serve(settings: &Settings, started: Started) -> ExitCode {
+    logging::start(settings.log_format, settings.log_level);
+    let runtime = Builder::new_multi_thread().enable_all().build();
+    match runtime.expect("threads can be started").block_on(serve::run(settings, started)) {
+        Ok(ending) => ending.exit_code(),
+        Err(error) => fail(&error),
+    }
+}
+
+fn small_runtime() -> tokio::runtime::Runtime {
+    Builder::new_current_thread().enable_all().build().expect("a runtime without threads of its own can be started")
+}
+
+/// A reader that goes away early, as in `bifora info | head`, is no failure.
+fn print(text: &str) -> ExitCode {
+    match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => fail(&error),
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+fn fail(error: &dyn std::error::Error) -> ExitCode {
+    let _ = writeln!(io::stderr(), "bifora: {error}");
+    ExitCode::FAILURE
+}
+
+fn usage(error: &clap::Error) -> ExitCode {
+    let _ = match cli::bad_value(error) {
+        Some(line) => writeln!(io::stderr(), "bifora: {line}"),
+        None => error.print(),
+    };
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}

@@ -1,0 +1,201 @@
+//! One connection: HTTP/1.1 by hyper, watched for clients that are slow to ask or do not go.
+//!
+//! hyper's own header time-out arms a timer for every request and also counts the time between requests. Here a
+//! connection notes what it is doing, and one timer looks at the note a few times per time-out.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::Request;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tower::Service;
+
+use super::Timeouts;
+use super::shutdown::{self, Phase};
+
+/// Serves one connection to its end.
+pub(super) async fn serve(
+    stream: TcpStream,
+    router: Router,
+    timeouts: Timeouts,
+    mut phase: watch::Receiver<Phase>,
+) {
+    let activity = Arc::new(Activity::new());
+    let noted = activity.clone();
+    let service = service_fn(move |request: Request<Incoming>| {
+        noted.answering();
+        let noted = noted.clone();
+        let answer = router.clone().call(request.map(Body::new));
+        async move {
+            let answer = answer.await;
+            noted.idle();
+            Ok::<_, Infallible>(answer.unwrap_or_else(|never| match never {}))
+        }
+    });
+    let io = TokioIo::new(Noted { stream, activity: activity.clone() });
+    let mut connection = pin!(http1::Builder::new().header_read_timeout(None).serve_connection(io, service));
+    let mut look = pin!(tokio::time::sleep_until(activity.next_look(timeouts).unwrap_or_else(Instant::now)));
+    let mut draining = false;
+    loop {
+        tokio::select! {
+            // The client's fault or the network's, which is nothing to report for each.
+            _ = connection.as_mut() => return,
+            () = look.as_mut() => match activity.next_look(timeouts) {
+                Some(at) => look.as_mut().reset(at),
+                None => return tracing::debug!("connection closed: no request in time"),
+            },
+            () = shutdown::reached(&mut phase, Phase::Draining), if !draining => {
+                draining = true;
+                connection.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}
+
+const IDLE: u64 = 0;
+const READING: u64 = 1;
+const ANSWERING: u64 = 2;
+
+/// What a connection is doing and since when: milliseconds since its start in all but the lowest two bits.
+#[derive(Debug)]
+struct Activity {
+    start: Instant,
+    note: AtomicU64,
+}
+
+impl Activity {
+    fn new() -> Self {
+        // A new connection must bring its first request within the header time-out.
+        Self { start: Instant::now(), note: AtomicU64::new(READING) }
+    }
+
+    fn note(&self, doing: u64) {
+        let since = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX >> 2);
+        self.note.store(since << 2 | doing, Ordering::Relaxed);
+    }
+
+    fn idle(&self) {
+        self.note(IDLE);
+    }
+
+    fn answering(&self) {
+        // The request's own time-out takes over; the time does not matter.
+        self.note.store(ANSWERING, Ordering::Relaxed);
+    }
+
+    /// Bytes came; between requests they begin the next one.
+    fn bytes(&self) {
+        if self.note.load(Ordering::Relaxed) & 3 == IDLE {
+            self.note(READING);
+        }
+    }
+
+    /// When to look again; `None` when the connection's time is up.
+    fn next_look(&self, timeouts: Timeouts) -> Option<Instant> {
+        let note = self.note.load(Ordering::Relaxed);
+        let since = self.start + Duration::from_millis(note >> 2);
+        let now = Instant::now();
+        let soon = now + (timeouts.header.min(timeouts.idle) / 4).max(Duration::from_millis(10));
+        let deadline = match note & 3 {
+            IDLE => since + timeouts.idle,
+            READING => since + timeouts.header,
+            _ => return Some(soon),
+        };
+        (now < deadline).then(|| deadline.min(soon))
+    }
+}
+
+/// A stream that notes when bytes come.
+struct Noted {
+    stream: TcpStream,
+    activity: Arc<Activity>,
+}
+
+impl AsyncRead for Noted {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let poll = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.activity.bytes();
+        }
+        poll
+    }
+}
+
+impl AsyncWrite for Noted {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMEOUTS: Timeouts = Timeouts {
+        header: Duration::from_secs(10),
+        idle: Duration::from_secs(75),
+        drain: Duration::from_secs(1),
+    };
+
+    /// Seconds until the connection's time is up, when nothing more happens.
+    async fn left(activity: &Activity) -> u64 {
+        let from = Instant::now();
+        while let Some(at) = activity.next_look(TIMEOUTS) {
+            tokio::time::sleep_until(at).await;
+            if from.elapsed() > Duration::from_secs(1000) {
+                return u64::MAX;
+            }
+        }
+        from.elapsed().as_secs()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_state_has_its_time() {
+        let activity = Activity::new();
+        assert_eq!(left(&activity).await, 10, "a connection that never asks");
+        activity.answering();
+        assert_eq!(left(&activity).await, u64::MAX, "an answer takes what its own time-out allows");
+        activity.idle();
+        assert_eq!(left(&activity).await, 75, "between requests");
+        activity.idle();
+        activity.bytes();
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        activity.bytes();
+        assert_eq!(left(&activity).await, 4, "more bytes of the same headers win no time");
+    }
+}

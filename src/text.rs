@@ -1,0 +1,89 @@
+//! Foreign text made fit to show: bounded, one line, nothing that hides or reorders what stands beside it.
+
+use std::time::{Duration, SystemTime};
+
+/// The longest text that is shown, in characters; what is cut is said.
+pub const MAX_CHARS: usize = 1_000;
+
+/// Cleans text from outside: `None` when nothing is left; control and bidirectional characters become U+FFFD,
+/// white space one space, and text over [`MAX_CHARS`] is cut and says so.
+pub fn clean(raw: &str) -> Option<String> {
+    let raw = raw.trim();
+    if raw.is_empty() {
+        return None;
+    }
+    let shown = |c: char| match c {
+        c if c.is_whitespace() => ' ',
+        '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => '\u{fffd}',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    };
+    let mut text: String = raw.chars().take(MAX_CHARS).map(shown).collect();
+    let length = raw.chars().count();
+    if length > MAX_CHARS {
+        text.push_str(&format!("… (cut: {length} characters)"));
+    }
+    Some(text)
+}
+
+/// RFC 3339 in UTC, whole seconds; `None` for a clock outside the years 1970 to 9999.
+pub fn rfc3339(time: SystemTime) -> Option<String> {
+    const YEAR_10000: Duration = Duration::from_secs(253_402_300_800);
+    time.duration_since(SystemTime::UNIX_EPOCH)
+        .is_ok_and(|since| since < YEAR_10000)
+        .then(|| humantime::format_rfc3339_seconds(time).to_string())
+}
+
+/// Bytes in binary units with one decimal: `512 B`, `1.5 GiB`.
+pub fn bytes(count: u64) -> String {
+    let mut unit = "B";
+    let mut tenths = u128::from(count) * 10;
+    for next in ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"] {
+        if tenths < 10_240 {
+            break;
+        }
+        tenths /= 1024;
+        unit = next;
+    }
+    if unit == "B" { format!("{count} B") } else { format!("{}.{} {unit}", tenths / 10, tenths % 10) }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn cleans_what_hides_or_breaks_a_line() {
+        assert_eq!(clean("  \t "), None);
+        assert_eq!(clean("a\nb\0c\u{202e}d").as_deref(), Some("a b\u{fffd}c\u{fffd}d"));
+        let long = clean(&"x".repeat(10_240)).expect("not empty");
+        assert!(long.ends_with("… (cut: 10240 characters)"), "{long}");
+    }
+
+    #[test]
+    fn clocks_out_of_range_are_not_shown() {
+        assert_eq!(rfc3339(SystemTime::UNIX_EPOCH).as_deref(), Some("1970-01-01T00:00:00Z"));
+        assert_eq!(rfc3339(SystemTime::UNIX_EPOCH - Duration::from_secs(1)), None);
+        assert_eq!(rfc3339(SystemTime::UNIX_EPOCH + Duration::from_secs(253_402_300_800)), None);
+    }
+
+    #[test]
+    fn bytes_read_well() {
+        assert_eq!(bytes(0), "0 B");
+        assert_eq!(bytes(1536), "1.5 KiB");
+        assert_eq!(bytes(1 << 30), "1.0 GiB");
+        assert_eq!(bytes(u64::MAX), "15.9 EiB");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_becomes_one_bounded_line(raw in any::<String>()) {
+            if let Some(text) = clean(&raw) {
+                prop_assert!(text.chars().count() <= MAX_CHARS + 40);
+                prop_assert!(!text.chars().any(char::is_control));
+            }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The web: every route on one screen, and what each answer passes through.
+
+pub mod api;
+pub mod assets;
+pub mod build_info;
+pub mod edge;
+pub mod error;
+pub mod health;
+pub mod home;
+pub mod metrics;
+pub mod negotiate;
+pub mod request_id;
+pub mod security;
+mod snapshot;
+pub mod system_info;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+use axum::Router;
+use tokio::sync::watch;
+use tower::ServiceBuilder;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::limit::RequestBodyLimitLayer;
+use tower_http::timeout::TimeoutLayer;
+
+use self::metrics::Metrics;
+use self::snapshot::Snapshot;
+use crate::deployment::Deployment;
+use crate::facts::Facts;
+use crate::server::shutdown::Phase;
+use crate::settings::Settings;
+
+/// Every route. The order of the layers is the order in which an answer leaves: a panic becomes 500, a time-out 408,
+/// too large a body 413, and the edge dresses whatever comes.
+pub fn router(app: Arc<App>) -> Router {
+    let guards = ServiceBuilder::new()
+        .layer(from_fn_with_state(app.clone(), edge::edge))
+        .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, app.limits.request_timeout))
+        .layer(RequestBodyLimitLayer::new(app.limits.body))
+        .layer(DefaultBodyLimit::disable());
+    Router::new()
+        .route("/", get(home::page).post(home::draw))
+        .route("/build", get(build_info::page))
+        .route("/info", get(system_info::page))
+        .route("/api/whoami", get(api::whoami))
+        .route("/api/build", get(api::build))
+        .route("/api/info", get(api::info))
+        .route("/api/openapi.json", get(api::openapi))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(metrics::scrape))
+        .route("/static/{file}", get(assets::serve))
+        .fallback(error::not_found)
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .layer(guards)
+        .with_state(app)
+}
+
+/// What the handlers share.
+#[derive(Debug)]
+pub struct App {
+    /// What this process knows of itself.
+    pub facts: Facts,
+    /// What it may spend on a request.
+    pub limits: Limits,
+    /// What it counts.
+    pub metrics: Metrics,
+    phase: watch::Receiver<Phase>,
+    snapshot: ArcSwap<Snapshot>,
+}
+
+/// What a request may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Largest body, in bytes.
+    pub body: usize,
+    /// Most requests at once.
+    pub concurrency: usize,
+    /// Longest time for a request.
+    pub request_timeout: Duration,
+    /// From when on a request is slow.
+    pub slow_request: Duration,
+}
+
+impl From<&Settings> for Limits {
+    fn from(settings: &Settings) -> Self {
+        Self {
+            body: settings.body_limit,
+            concurrency: settings.concurrency_limit,
+            request_timeout: settings.request_timeout.into(),
+            slow_request: settings.slow_request.into(),
+        }
+    }
+}
+
+impl App {
+    /// An app in which nothing is known of the deployment yet.
+    pub fn new(facts: Facts, limits: Limits, phase: watch::Receiver<Phase>) -> Self {
+        let snapshot = ArcSwap::from_pointee(Snapshot::new(&facts, &facts.deployment_at_start()));
+        let metrics = Metrics::new(&facts.build);
+        Self { facts, limits, metrics, phase, snapshot }
+    }
+
+    /// Takes in what became known of the deployment.
+    pub fn deployed(&self, deployment: &Deployment) {
+        self.snapshot.store(Arc::new(Snapshot::new(&self.facts, deployment)));
+    }
+
+    /// Whether the server has not been told to stop.
+    pub fn is_serving(&self) -> bool {
+        *self.phase.borrow() == Phase::Serving
+    }
+}
+
+/// A page as a body. Templates write to memory and call nothing that can fail.
+fn render(page: &impl askama::Template) -> axum::body::Bytes {
+    page.render().expect("a template writes to memory").into()
+}

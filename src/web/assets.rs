@@ -1,0 +1,162 @@
+//! `/static/*`: files embedded in the binary, named by their content, compressed at build time.
+
+use axum::body::Bytes;
+use axum::extract::Path;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::error::{self, Problem};
+use super::negotiate::{quality, typed};
+
+/// A file of `static/` with its compressed forms, where those are smaller.
+struct Asset {
+    name: &'static str,
+    file: &'static str,
+    url: &'static str,
+    hash: &'static str,
+    media_type: &'static str,
+    identity: &'static [u8],
+    brotli: Option<&'static [u8]>,
+    gzip: Option<&'static [u8]>,
+}
+
+static ASSETS: &[Asset] = include!(concat!(env!("OUT_DIR"), "/assets.rs"));
+
+/// What a client may keep.
+enum CachePolicy {
+    /// The URL names the content: for ever.
+    Immutable,
+    /// The URL does not, or names another content: asked for each time.
+    Revalidate,
+}
+
+impl From<CachePolicy> for HeaderValue {
+    fn from(policy: CachePolicy) -> Self {
+        HeaderValue::from_static(match policy {
+            CachePolicy::Immutable => "public, max-age=31536000, immutable",
+            CachePolicy::Revalidate => "no-cache",
+        })
+    }
+}
+
+/// The URL of a file in `static/`, by its name there.
+///
+/// # Panics
+/// When there is no such file. Every page is rendered at start, so that a test finds it.
+pub fn url(name: &str) -> &'static str {
+    ASSETS.iter().find(|asset| asset.name == name).map_or_else(|| panic!("static/{name} is not embedded"), |a| a.url)
+}
+
+/// A file. Behind a load balancer the page may have come from another version of the app: a name with another hash
+/// gets this version's file, not to be kept, rather than a page without its style.
+pub async fn serve(Path(file): Path<String>, headers: HeaderMap) -> Response {
+    let exact = ASSETS.iter().find(|asset| asset.file == file).map(|asset| (asset, CachePolicy::Immutable));
+    let similar = || {
+        let name = without_hash(&file);
+        ASSETS.iter().find(|asset| asset.name == name).map(|asset| (asset, CachePolicy::Revalidate))
+    };
+    match exact.or_else(similar) {
+        Some((asset, policy)) => asset.answer(policy, &headers),
+        None => error::not_found().await.into_response(),
+    }
+}
+
+/// `style.css` for `style.0123456789abcdef.css`, and for itself.
+fn without_hash(file: &str) -> String {
+    let parts: Vec<_> = file.split('.').collect();
+    match *parts {
+        [stem, hash, extension] if hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit()) => {
+            format!("{stem}.{extension}")
+        }
+        _ => file.to_owned(),
+    }
+}
+
+impl Asset {
+    fn answer(&self, policy: CachePolicy, headers: &HeaderMap) -> Response {
+        let (encoding, body) = self.variant(headers);
+        let etag = match encoding {
+            Some(encoding) => format!("\"{}-{encoding}\"", self.hash),
+            None => format!("\"{}\"", self.hash),
+        };
+        let mut response = if matches(headers, &etag) {
+            StatusCode::NOT_MODIFIED.into_response()
+        } else {
+            let mut response = typed(HeaderValue::from_static(self.media_type), Bytes::from_static(body));
+            if let Some(encoding) = encoding {
+                response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
+            }
+            response
+        };
+        let headers = response.headers_mut();
+        headers.insert(header::CACHE_CONTROL, policy.into());
+        headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+        match HeaderValue::from_str(&etag) {
+            Ok(etag) => drop(headers.insert(header::ETAG, etag)),
+            Err(_) => return Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "").into_response(),
+        }
+        response
+    }
+
+    /// The form that the client wants most; of equals the smallest.
+    fn variant(&self, headers: &HeaderMap) -> (Option<&'static str>, &'static [u8]) {
+        let wanted = |name| quality(headers.get_all(header::ACCEPT_ENCODING), name).unwrap_or(0);
+        let candidates = [("br", self.brotli), ("gzip", self.gzip)];
+        let best = candidates
+            .into_iter()
+            .filter_map(|(name, bytes)| Some((wanted(name), name, bytes?)))
+            .filter(|(quality, ..)| *quality > 0)
+            .max_by_key(|(quality, _, bytes)| (*quality, std::cmp::Reverse(bytes.len())));
+        best.map_or((None, self.identity), |(_, name, bytes)| (Some(name), bytes))
+    }
+}
+
+/// `If-None-Match`, compared weakly as RFC 9110 (13.1.2) asks for.
+fn matches(headers: &HeaderMap, etag: &str) -> bool {
+    let values = headers.get_all(header::IF_NONE_MATCH);
+    let tags = values.into_iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(','));
+    tags.map(str::trim).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+
+    #[test]
+    fn compressed_forms_hold_the_same() {
+        for asset in ASSETS {
+            let Some(gzip) = asset.gzip else { continue };
+            let mut plain = Vec::new();
+            flate2::read::GzDecoder::new(gzip).read_to_end(&mut plain).expect("gzip");
+            assert_eq!(plain, asset.identity, "{}", asset.name);
+            assert!(asset.brotli.is_some_and(|b| b.len() < asset.identity.len()), "{}", asset.name);
+        }
+        assert!(ASSETS.iter().any(|asset| asset.gzip.is_some()));
+    }
+
+    #[test]
+    fn the_client_chooses_the_form() {
+        let asset = ASSETS.iter().find(|asset| asset.name == "style.css").expect("style.css");
+        for (accept, encoding) in [
+            ("gzip, deflate, br", Some("br")),
+            ("gzip", Some("gzip")),
+            ("br;q=0.1, gzip;q=0.9", Some("gzip")),
+            ("br;q=0, gzip;q=0", None),
+            ("zstd, identity", None),
+            ("", None),
+        ] {
+            let headers = HeaderMap::from_iter([(header::ACCEPT_ENCODING, HeaderValue::from_static(accept))]);
+            assert_eq!(asset.variant(&headers).0, encoding, "{accept}");
+        }
+    }
+
+    #[test]
+    fn names_without_their_hash() {
+        assert_eq!(without_hash("style.0123456789abcdef.css"), "style.css");
+        assert_eq!(without_hash("style.css"), "style.css");
+        assert_eq!(without_hash("style.0123.css"), "style.0123.css");
+        assert_eq!(without_hash("..%2f"), "..%2f");
+    }
+}

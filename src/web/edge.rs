@@ -1,0 +1,71 @@
+//! What every answer passes: request id, limit, measurement, error pages, headers, log line. One layer, so that no
+//! answer can skip a part of it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::Response;
+
+use super::request_id::{RequestId, X_REQUEST_ID};
+use super::{App, error, negotiate, security};
+
+/// Routes for probes: never refused, never logged.
+const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+
+/// The label of requests that no route matches.
+const UNMATCHED: &str = "unmatched";
+
+/// Caching is decided here: what does not say otherwise is not stored.
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// Passes a request on and dresses its answer.
+pub async fn edge(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let start = Instant::now();
+    let id = RequestId::of(request.headers());
+    let html = negotiate::wants_html(request.headers());
+    let path = request.extensions().get::<MatchedPath>().cloned();
+    let route = path.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
+    let probe = PROBES.contains(&route);
+    let visit = app.metrics.enter(request.method(), route);
+
+    let mut response = if visit.others() >= app.limits.concurrency && !probe {
+        error::overloaded()
+    } else {
+        next.run(request).await
+    };
+
+    let status = response.status();
+    if status.is_client_error() || status.is_server_error() {
+        error::dress(&mut response, html, &id);
+    }
+    let leaving = !app.is_serving();
+    let headers = response.headers_mut();
+    security::secure(headers);
+    headers.entry(header::CACHE_CONTROL).or_insert(NO_STORE);
+    headers.insert(X_REQUEST_ID, id.header());
+    if leaving {
+        // Kept-alive connections end with an answer, not with a reset.
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    let method = visit.method();
+    let took = start.elapsed();
+    visit.leave(status, took);
+    if !probe {
+        log(&id, method, route, status.as_u16(), took, app.limits.slow_request);
+    }
+    response
+}
+
+fn log(id: &RequestId, method: &str, route: &str, status: u16, took: Duration, slow: Duration) {
+    let duration_ms = took.as_secs_f64() * 1e3;
+    if status >= 500 {
+        tracing::error!(request_id = %id, method, route, status, duration_ms, "request failed");
+    } else if took >= slow {
+        tracing::warn!(request_id = %id, method, route, status, duration_ms, "slow request");
+    } else {
+        tracing::debug!(request_id = %id, method, route, status, duration_ms, "request");
+    }
+}

@@ -1,0 +1,29 @@
+//! `/info`: the system page for browsers, the same facts as JSON for everyone else.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+
+use super::{App, negotiate, snapshot};
+use crate::arch::Arch;
+use crate::report::Section;
+
+#[derive(Template)]
+#[template(path = "system_info.html")]
+struct SystemInfoPage {
+    arch: Arch,
+    sections: Vec<Section>,
+}
+
+/// The system, for people or for programs.
+#[utoipa::path(get, path = "/info", tag = "system", responses(
+    (status = 200, description = "The system; for browsers the system page", body = crate::host::SystemInfo),
+))]
+pub async fn page(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    let info = app.facts.system_info();
+    let page = || super::render(&SystemInfoPage { arch: info.machine.compiled, sections: info.sections() });
+    negotiate::page_or_json(&headers, page, || snapshot::json(&info))
+}

@@ -1,0 +1,313 @@
+//! `cargo xtask build`: the release binaries, static, of both architectures, from one compiler.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use crate::arch::Arch;
+use crate::requirement::Requirement;
+use crate::setup::{self, Consent};
+use crate::toolchain::Toolchain;
+use crate::workspace::Workspace;
+use crate::{command, elf, system, terminal};
+
+/// How large a binary may be, in bytes.
+pub(crate) const SIZE_BAR: u64 = 5_000_000;
+
+/// Build the static release binaries of both architectures, into target/dist
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Only this architecture; can be given more than once
+    #[arg(long, value_name = "ARCH")]
+    arch: Vec<Arch>,
+    #[command(flatten)]
+    consent: Consent,
+}
+
+/// The command.
+pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
+    let mut archs = if arguments.arch.is_empty() {
+        Arch::ALL.to_vec()
+    } else {
+        arguments.arch.clone()
+    };
+    archs.sort_unstable();
+    archs.dedup();
+    system::require_linux("building release binaries")?;
+    setup::ensure(workspace, requirements(&archs)?, arguments.consent)?;
+    bifora(workspace, &archs)?;
+    Ok(())
+}
+
+/// What building for `archs` needs.
+pub(crate) fn requirements(archs: &[Arch]) -> Result<Vec<Requirement>> {
+    let mut requirements = vec![Requirement::Git, Requirement::Linker];
+    if archs.contains(&Arch::foreign()?) {
+        requirements.extend([Requirement::CrossLinker, Requirement::StandardLibrary]);
+    }
+    Ok(requirements)
+}
+
+/// Where the finished binary of an architecture is.
+pub(crate) fn finished(workspace: &Workspace, package: &str, arch: Arch) -> PathBuf {
+    workspace.dist().join(format!("{package}-{}", arch.name()))
+}
+
+/// Builds Bifora itself for `archs`.
+pub(crate) fn bifora(workspace: &Workspace, archs: &[Arch]) -> Result<()> {
+    package(workspace, "bifora", archs)
+}
+
+/// Builds `package` for `archs`, checks the results and puts them into `target/dist`.
+pub(crate) fn package(workspace: &Workspace, package: &str, archs: &[Arch]) -> Result<()> {
+    let names: Vec<_> = archs.iter().map(|arch| arch.name()).collect();
+    let names = names.join(" and ");
+    let toolchain = Toolchain::find(workspace, archs).with_context(|| {
+        format!(
+            "no Rust compiler of release {} or newer is here that builds for {names}",
+            workspace.oldest_rust
+        )
+    })?;
+    println!(
+        "{package} for {names}, by rustc {} ({})",
+        toolchain.release,
+        toolchain.rustc.display()
+    );
+
+    let start = Instant::now();
+    let sources = Sources::find(workspace)?;
+    let executables = compile(workspace, &toolchain, &sources, package, archs)?;
+    fs::create_dir_all(workspace.dist()).context("cannot create target/dist")?;
+    let mut rows = vec![
+        ["binary", "size", "bar", "", "finished after"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    for (arch, executable, after) in &executables {
+        let size = elf::check(executable, *arch, &sources.local_paths())?;
+        let target = finished(workspace, package, *arch);
+        replace(executable, &target)?;
+        rows.push(vec![
+            workspace.relative(&target).to_string(),
+            terminal::megabytes(size),
+            terminal::megabytes(SIZE_BAR),
+            if size <= SIZE_BAR { "within" } else { "over" }.to_owned(),
+            terminal::duration(*after),
+        ]);
+    }
+    print!("{}", terminal::table(&rows));
+    println!(
+        "Each is static and for its machine. Took {}.",
+        terminal::duration(start.elapsed())
+    );
+    Ok(())
+}
+
+/// Runs cargo once for all architectures: what both need, build scripts and macros, is compiled once, and the long
+/// single-threaded end of one build overlaps with that of the other. Returns each executable and when it was finished.
+fn compile(
+    workspace: &Workspace,
+    toolchain: &Toolchain,
+    sources: &Sources,
+    package: &str,
+    archs: &[Arch],
+) -> Result<Vec<(Arch, PathBuf, Duration)>> {
+    let host = Arch::host()?;
+    let mut cargo = command::cargo();
+    cargo
+        .args([
+            "build",
+            "--release",
+            "--locked",
+            "--package",
+            package,
+            "--bin",
+            package,
+        ])
+        .arg("--message-format=json-render-diagnostics")
+        // A folder of its own: another compiler's results would make everything in `target` compile again.
+        .arg("--target-dir")
+        .arg(sources.target())
+        .current_dir(&workspace.root)
+        // These hold for all targets at once, leave build scripts alone, and win over whatever is set outside.
+        .env_remove("RUSTFLAGS")
+        .env("CARGO_ENCODED_RUSTFLAGS", sources.rust_flags())
+        .stdout(Stdio::piped());
+    toolchain.apply(&mut cargo);
+    for arch in archs {
+        cargo.args(["--target", arch.triple()]);
+        if *arch != host {
+            let name = arch.triple().to_uppercase().replace('-', "_");
+            cargo.env(format!("CARGO_TARGET_{name}_LINKER"), arch.cross_gcc());
+        }
+    }
+
+    let start = Instant::now();
+    let mut child = command::start(&mut cargo)?;
+    let messages = child.stdout.take().context("cargo's output is not connected")?;
+    let mut executables = Vec::new();
+    for line in BufReader::new(messages).lines() {
+        let line = line.context("cannot read cargo's messages")?;
+        if let Some(executable) = executable(&line, package) {
+            let arch = archs.iter().copied().find(|arch| {
+                executable
+                    .components()
+                    .any(|part| part.as_os_str() == arch.triple())
+            });
+            let arch =
+                arch.with_context(|| format!("{} is for no architecture known", executable.display()))?;
+            executables.push((arch, executable, start.elapsed()));
+        }
+    }
+    let status = child.wait().context("cannot wait for cargo")?;
+    command::check(&cargo, status)?;
+    executables.sort();
+    if executables.len() != archs.len() {
+        bail!(
+            "cargo reported {} executables of {package} instead of {}",
+            executables.len(),
+            archs.len()
+        );
+    }
+    Ok(executables)
+}
+
+/// The executable in one of cargo's JSON messages, if it is that of `package`.
+fn executable(message: &str, package: &str) -> Option<PathBuf> {
+    let message: serde_json::Value = serde_json::from_str(message).ok()?;
+    if message["reason"] == "compiler-artifact" && message["target"]["name"] == package {
+        return message["executable"].as_str().map(PathBuf::from);
+    }
+    None
+}
+
+/// Puts a copy of `from` at `to`, also while a program that was started from `to` still runs.
+fn replace(from: &Path, to: &Path) -> Result<()> {
+    let new = to.with_extension("new");
+    fs::copy(from, &new)
+        .and_then(|_| fs::rename(&new, to))
+        .with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))
+}
+
+/// The folders whose names the compiler would write into the binary.
+struct Sources {
+    root: PathBuf,
+    target: PathBuf,
+    cargo_home: PathBuf,
+    /// Below the home of cargo, one folder for each registry.
+    registries: Vec<PathBuf>,
+}
+
+impl Sources {
+    /// Downloads the dependencies, so that all folders are there.
+    fn find(workspace: &Workspace) -> Result<Self> {
+        command::run(
+            command::cargo()
+                .args(["fetch", "--locked"])
+                .current_dir(&workspace.root),
+        )?;
+        let cargo_home = match std::env::var_os("CARGO_HOME") {
+            Some(folder) => PathBuf::from(folder),
+            None => std::env::home_dir()
+                .context("neither CARGO_HOME nor a home directory is known")?
+                .join(".cargo"),
+        };
+        let registries = fs::read_dir(cargo_home.join("registry/src"))
+            .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
+            .unwrap_or_default();
+        Ok(Self {
+            root: workspace.root.clone(),
+            target: workspace.dist().join("cargo"),
+            cargo_home,
+            registries,
+        })
+    }
+
+    fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// Static linking, and names that are the same wherever it is built. Of several prefixes that fit the last wins.
+    fn rust_flags(&self) -> OsString {
+        let mut flags = OsString::from("-Ctarget-feature=+crt-static");
+        let mut remap = |from: &Path, to: &str| {
+            flags.push("\x1f--remap-path-prefix=");
+            flags.push(from);
+            flags.push("=");
+            flags.push(to);
+        };
+        remap(&self.cargo_home, "cargo");
+        for registry in &self.registries {
+            remap(registry, "crates");
+        }
+        remap(&self.root, ".");
+        remap(&self.target, "target");
+        flags
+    }
+
+    /// What must not be found in the binary. With more than the bare folder, which can be as short as `/src`.
+    fn local_paths(&self) -> Vec<String> {
+        vec![
+            self.root.join("src/").display().to_string(),
+            self.target.join("").display().to_string(),
+            self.cargo_home.join("registry/").display().to_string(),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn executables_are_recognised_in_cargos_messages() {
+        let message =
+            r#"{"reason":"compiler-artifact","target":{"name":"bifora"},"executable":"/t/x/bifora"}"#;
+        assert_eq!(executable(message, "bifora"), Some("/t/x/bifora".into()));
+        assert_eq!(executable(message, "other"), None);
+        let library = r#"{"reason":"compiler-artifact","target":{"name":"bifora"},"executable":null}"#;
+        assert_eq!(executable(library, "bifora"), None);
+        assert_eq!(executable("not JSON", "bifora"), None);
+    }
+
+    #[test]
+    fn flags_are_static_and_hide_every_folder() {
+        let sources = Sources {
+            root: "/w/my checkout".into(),
+            target: "/w/my checkout/target/dist/cargo".into(),
+            cargo_home: "/h/.cargo".into(),
+            registries: vec!["/h/.cargo/registry/src/index-1".into()],
+        };
+        let flags = sources.rust_flags().into_string().expect("these paths are text");
+        let flags: Vec<_> = flags.split('\x1f').collect();
+        assert_eq!(flags[0], "-Ctarget-feature=+crt-static");
+        assert_eq!(flags[1], "--remap-path-prefix=/h/.cargo=cargo");
+        assert_eq!(
+            flags[2],
+            "--remap-path-prefix=/h/.cargo/registry/src/index-1=crates"
+        );
+        assert_eq!(flags[3], "--remap-path-prefix=/w/my checkout=.");
+        assert_eq!(sources.local_paths()[0], "/w/my checkout/src/");
+    }
+
+    #[test]
+    fn only_what_is_foreign_needs_a_cross_compiler() {
+        let host = Arch::host().expect("a supported host");
+        assert!(
+            !requirements(&[host])
+                .expect("known")
+                .contains(&Requirement::CrossLinker)
+        );
+        assert!(
+            requirements(&Arch::ALL)
+                .expect("known")
+                .contains(&Requirement::CrossLinker)
+        );
+    }
+}

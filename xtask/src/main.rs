@@ -1,0 +1,85 @@
+//! `cargo xtask`: everything a developer of Bifora does more often than once, in one program that only needs Rust.
+//! This file owns the command line and the exit codes; each command has a module of its own.
+
+#![allow(
+    clippy::print_stdout,
+    reason = "a tool for a person at a terminal: printing is what it does"
+)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "clippy.toml guards the server's settings and its runtime; this program is neither"
+)]
+
+mod arch;
+mod bench;
+mod build;
+mod command;
+mod elf;
+mod interrupt;
+mod requirement;
+mod setup;
+mod system;
+mod terminal;
+mod test;
+mod toolchain;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+/// Automation for developers of Bifora. Every command first checks what it needs and offers to install it.
+///
+/// Exit codes: 0 done, 1 something failed, 2 something is missing or the command line is wrong, 128 + n ended by signal n.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Setup(setup::Arguments),
+    Build(build::Arguments),
+    Test(test::Arguments),
+    Bench(bench::Arguments),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = interrupt::install()
+        .and_then(|()| Workspace::find())
+        .and_then(|workspace| match cli.command {
+            Command::Setup(arguments) => setup::run(&workspace, &arguments),
+            Command::Build(arguments) => build::run(&workspace, &arguments),
+            Command::Test(arguments) => test::run(&workspace, &arguments),
+            Command::Bench(arguments) => bench::run(&workspace, &arguments),
+        });
+    interrupt::hold_if_pending();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if !error.is::<test::StepsFailed>() {
+                eprintln!("{} {error:#}", terminal::stderr_red("error:"));
+            }
+            if error.is::<setup::NotReady>() {
+                ExitCode::from(2)
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

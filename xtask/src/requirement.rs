@@ -1,0 +1,268 @@
+//! What a developer's machine needs: how to see whether it is there, why it is needed, and what brings it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::{fs, io::Write};
+
+use anyhow::Result;
+
+use crate::arch::Arch;
+use crate::command::{command, find, read, succeeds};
+use crate::toolchain::{Toolchain, version};
+use crate::workspace::Workspace;
+
+/// The release of cargo-deny that is installed, and the oldest that is accepted if there is one already: the format
+/// of `deny.toml` changes between releases.
+pub(crate) const CARGO_DENY: &str = "0.20.2";
+
+/// The oldest release of Node.js whose test runner is good enough.
+const OLDEST_NODE: &str = "18";
+
+/// Something that has to be on the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Requirement {
+    /// git.
+    Git,
+    /// A C compiler that links static binaries for this machine.
+    Linker,
+    /// The same for the foreign architecture.
+    CrossLinker,
+    /// One Rust compiler with the standard libraries of both architectures.
+    StandardLibrary,
+    /// The emulator that runs the foreign binary.
+    Emulator,
+    /// cargo fmt.
+    Rustfmt,
+    /// cargo clippy.
+    Clippy,
+    /// cargo deny.
+    CargoDeny,
+    /// Node.js.
+    Node,
+    /// npm.
+    Npm,
+    /// The packages of the browser tests.
+    BrowserPackages,
+    /// A browser.
+    Chromium,
+    /// The load generator.
+    Wrk,
+}
+
+/// What makes a requirement met.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Remedy {
+    /// Packages of the distribution.
+    Packages(&'static [&'static str]),
+    /// A component of the active toolchain.
+    RustupComponent(&'static str),
+    /// The standard library of this architecture: from rustup, else from the distribution.
+    StandardLibrary(Arch),
+    /// cargo-deny, compiled from crates.io.
+    CargoDeny,
+    /// `npm ci`.
+    BrowserPackages,
+}
+
+impl Remedy {
+    /// The remedy in a few words, for the list of what is missing.
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            Self::Packages(packages) => format!("packages {}", packages.join(" ")),
+            Self::RustupComponent(component) => format!("rustup component add {component}"),
+            Self::StandardLibrary(arch) => format!(
+                "rustup target add {}, or else packages rustc-web libstd-rust-web-dev:{}",
+                arch.triple(),
+                arch.debian()
+            ),
+            Self::CargoDeny => format!("cargo install cargo-deny@{CARGO_DENY} into target/tools (a minute)"),
+            Self::BrowserPackages => "npm ci in tests/browser".to_owned(),
+        }
+    }
+}
+
+impl Requirement {
+    /// What it is called in the list of what is missing.
+    pub(crate) fn name(self) -> Result<String> {
+        let foreign = Arch::foreign()?.name();
+        Ok(match self {
+            Self::Git => "git".to_owned(),
+            Self::Linker => "C compiler and static C library".to_owned(),
+            Self::CrossLinker => format!("C compiler and C library for {foreign}"),
+            Self::StandardLibrary => format!("Rust standard library for {foreign}"),
+            Self::Emulator => format!("emulator of {foreign}"),
+            Self::Rustfmt => "rustfmt".to_owned(),
+            Self::Clippy => "clippy".to_owned(),
+            Self::CargoDeny => format!("cargo-deny {CARGO_DENY} or newer"),
+            Self::Node => format!("Node.js {OLDEST_NODE} or newer"),
+            Self::Npm => "npm".to_owned(),
+            Self::BrowserPackages => "packages of the browser tests".to_owned(),
+            Self::Chromium => "Chromium".to_owned(),
+            Self::Wrk => "wrk".to_owned(),
+        })
+    }
+
+    /// Why it is needed, as the rest of a sentence that begins with its name.
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Self::Git => "tells the build its commit, and fetches the advisories about dependencies",
+            Self::Linker => "links the static binary of this machine's architecture",
+            Self::CrossLinker => "links the static binary of the other architecture",
+            Self::StandardLibrary => {
+                "both binaries must come from one compiler that knows both architectures"
+            }
+            Self::Emulator => "runs the binary of the other architecture in the tests",
+            Self::Rustfmt => "checks the formatting",
+            Self::Clippy => "checks the lints",
+            Self::CargoDeny => "checks licences, sources and advisories of the dependencies",
+            Self::Node => "runs the browser tests",
+            Self::Npm => "installs what the browser tests are written with",
+            Self::BrowserPackages => "drive the browser",
+            Self::Chromium => "is the browser of the browser tests",
+            Self::Wrk => "generates the load of the benchmark",
+        }
+    }
+
+    /// What brings it.
+    pub(crate) fn remedy(self) -> Result<Remedy> {
+        Ok(match self {
+            Self::Git => Remedy::Packages(&["git"]),
+            Self::Linker => Remedy::Packages(&["gcc", "libc6-dev"]),
+            Self::CrossLinker => Remedy::Packages(Arch::foreign()?.cross_gcc_packages()),
+            Self::StandardLibrary => Remedy::StandardLibrary(Arch::foreign()?),
+            Self::Emulator => Remedy::Packages(&["qemu-user-static"]),
+            Self::Rustfmt => Remedy::RustupComponent("rustfmt"),
+            Self::Clippy => Remedy::RustupComponent("clippy"),
+            Self::CargoDeny => Remedy::CargoDeny,
+            Self::Node => Remedy::Packages(&["nodejs"]),
+            Self::Npm => Remedy::Packages(&["npm"]),
+            Self::BrowserPackages => Remedy::BrowserPackages,
+            Self::Chromium => Remedy::Packages(&["chromium"]),
+            Self::Wrk => Remedy::Packages(&["wrk"]),
+        })
+    }
+
+    /// Looks whether it is there. Each look takes well below a second.
+    pub(crate) fn is_met(self, workspace: &Workspace) -> Result<bool> {
+        Ok(match self {
+            Self::Git => find(&["git"]).is_some(),
+            Self::Linker => links_statically("cc"),
+            Self::CrossLinker => links_statically(Arch::foreign()?.cross_gcc()),
+            Self::StandardLibrary => Toolchain::find(workspace, &Arch::ALL).is_some(),
+            Self::Emulator => emulator()?.is_some(),
+            Self::Rustfmt => succeeds(
+                command("cargo")
+                    .args(["fmt", "--version"])
+                    .current_dir(&workspace.root),
+            ),
+            Self::Clippy => succeeds(
+                command("cargo")
+                    .args(["clippy", "--version"])
+                    .current_dir(&workspace.root),
+            ),
+            Self::CargoDeny => cargo_deny(workspace).is_some(),
+            Self::Node => {
+                read(command("node").arg("--version")).is_ok_and(|text| is_at_least(&text, OLDEST_NODE))
+            }
+            Self::Npm => find(&["npm"]).is_some(),
+            Self::BrowserPackages => packages_are_current(&workspace.browser_tests()),
+            Self::Chromium => chromium().is_some(),
+            Self::Wrk => find(&["wrk"]).is_some(),
+        })
+    }
+}
+
+/// The emulator of the foreign architecture.
+pub(crate) fn emulator() -> Result<Option<PathBuf>> {
+    Ok(find(&Arch::foreign()?.emulators()))
+}
+
+/// The browser: the one in `BIFORA_CHROMIUM` if that is set, else the one that is installed.
+pub(crate) fn chromium() -> Option<PathBuf> {
+    match std::env::var_os("BIFORA_CHROMIUM") {
+        Some(chosen) => Some(PathBuf::from(chosen)).filter(|path| path.is_file()),
+        None => find(&["chromium", "chromium-browser", "google-chrome"]),
+    }
+}
+
+/// A cargo-deny that is new enough: the developer's own, else the one that was installed for this repository.
+pub(crate) fn cargo_deny(workspace: &Workspace) -> Option<PathBuf> {
+    let own = workspace.tools().join("bin/cargo-deny");
+    [find(&["cargo-deny"]), Some(own)]
+        .into_iter()
+        .flatten()
+        .find(|program| {
+            read(command(program).arg("--version"))
+                .is_ok_and(|text| is_at_least(text.trim().trim_start_matches("cargo-deny "), CARGO_DENY))
+        })
+}
+
+fn is_at_least(found: &str, oldest: &str) -> bool {
+    version(found) >= version(oldest)
+}
+
+/// Whether this C compiler links a static program. Tried out, because a compiler without its C library, or with only
+/// the shared one, is common and fails after minutes, at the end of a build.
+fn links_statically(compiler: &str) -> bool {
+    let mut linker = Command::new(compiler);
+    linker
+        .args(["-static", "-x", "c", "-", "-o", "/dev/null"])
+        .stdin(Stdio::piped());
+    let Ok(mut child) = linker.stdout(Stdio::null()).stderr(Stdio::null()).spawn() else {
+        return false;
+    };
+    if let Some(mut source) = child.stdin.take() {
+        // If it cannot be written the compiler has ended, and its status says why.
+        source.write_all(b"int main(void) { return 0; }\n").ok();
+    }
+    child.wait().is_ok_and(|status| status.success())
+}
+
+/// Whether `npm ci` has run since the lock file was last changed. npm leaves a copy of the lock file when it is done.
+fn packages_are_current(folder: &Path) -> bool {
+    let modified = |path: &str| fs::metadata(folder.join(path)).and_then(|metadata| metadata.modified());
+    match (
+        modified("package-lock.json"),
+        modified("node_modules/.package-lock.json"),
+    ) {
+        (Ok(wanted), Ok(installed)) => installed >= wanted,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_programs_are_compared() {
+        assert!(is_at_least("v20.20.2\n", OLDEST_NODE));
+        assert!(!is_at_least("v16.1.0\n", OLDEST_NODE));
+        assert!(is_at_least("0.100.0", "0.20.2"));
+        assert!(!is_at_least("", "18"));
+    }
+
+    #[test]
+    fn a_compiler_that_is_not_there_does_not_link() {
+        assert!(!links_statically("no-such-compiler"));
+    }
+
+    #[test]
+    fn packages_are_stale_when_the_lock_file_is_newer() {
+        let folder = std::env::temp_dir().join(format!("bifora-xtask-{}", std::process::id()));
+        fs::create_dir_all(folder.join("node_modules")).expect("the temporary folder is writable");
+        let lock = folder.join("package-lock.json");
+        fs::write(&lock, "{}").expect("writable");
+        assert!(!packages_are_current(&folder), "never installed");
+        fs::write(folder.join("node_modules/.package-lock.json"), "{}").expect("writable");
+        assert!(packages_are_current(&folder), "just installed");
+        let later = std::time::SystemTime::now() + std::time::Duration::from_mins(1);
+        fs::File::options()
+            .write(true)
+            .open(&lock)
+            .and_then(|file| file.set_modified(later))
+            .expect("writable");
+        assert!(!packages_are_current(&folder), "changed since");
+        fs::remove_dir_all(folder).expect("removable");
+    }
+}

@@ -1,0 +1,378 @@
+//! `cargo xtask setup`: lists everything that is missing, asks once, and installs it.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, ValueEnum};
+
+use crate::arch::Arch;
+use crate::command::{self, cargo, command, find, read, run_within};
+use crate::requirement::{CARGO_DENY, Remedy, Requirement};
+use crate::system::Distribution;
+use crate::terminal;
+use crate::workspace::Workspace;
+
+/// rustup retries for a long time where its server cannot be reached, and there is another way.
+const RUSTUP_LIMIT: Duration = Duration::from_mins(4);
+
+/// Check what is needed on this machine and install what is missing
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Only what this command needs, instead of everything
+    #[arg(long = "for", value_name = "COMMAND")]
+    purpose: Option<Purpose>,
+    #[command(flatten)]
+    consent: Consent,
+}
+
+/// A command whose requirements are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Purpose {
+    /// `cargo xtask build` of both architectures
+    Build,
+    /// `cargo xtask test`
+    Test,
+    /// `cargo xtask bench`
+    Bench,
+}
+
+impl Purpose {
+    /// What the whole command needs.
+    pub(crate) const fn requirements(self) -> &'static [Requirement] {
+        use Requirement as R;
+        match self {
+            Self::Build => &[R::Git, R::Linker, R::CrossLinker, R::StandardLibrary],
+            Self::Test => &[
+                R::Git,
+                R::Linker,
+                R::CrossLinker,
+                R::StandardLibrary,
+                R::Emulator,
+                R::Rustfmt,
+                R::Clippy,
+                R::CargoDeny,
+                R::Node,
+                R::Npm,
+                R::BrowserPackages,
+                R::Chromium,
+            ],
+            Self::Bench => &[R::Git, R::Linker, R::Wrk],
+        }
+    }
+}
+
+/// Whether missing things may be installed.
+#[derive(Args, Clone, Copy)]
+pub(crate) struct Consent {
+    /// Install what is missing without asking; `CI=true` in the environment does the same
+    #[arg(short = 'y', long = "yes")]
+    given: bool,
+}
+
+impl Consent {
+    /// From the flag or the environment, else from a person.
+    fn obtain(self) -> io::Result<Answer> {
+        if self.given || is_ci() {
+            return Ok(Answer::Yes);
+        }
+        if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
+            return Ok(Answer::NobodyThere);
+        }
+        print!("Install this now? [y/N] ");
+        io::stdout().flush()?;
+        let mut line = String::new();
+        io::stdin().read_line(&mut line)?;
+        Ok(if matches!(line.trim().to_lowercase().as_str(), "y" | "yes") {
+            Answer::Yes
+        } else {
+            Answer::No
+        })
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Yes,
+    No,
+    NobodyThere,
+}
+
+/// Whether this runs unattended, in a pipeline.
+pub(crate) fn is_ci() -> bool {
+    std::env::var("CI").is_ok_and(|value| value == "true" || value == "1")
+}
+
+/// Something is missing, and it was not to be installed. Exit code 2.
+#[derive(Debug)]
+pub(crate) struct NotReady(String);
+
+impl fmt::Display for NotReady {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for NotReady {}
+
+/// The command.
+pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
+    let purposes = arguments
+        .purpose
+        .map_or(Purpose::value_variants(), |purpose| match purpose {
+            Purpose::Build => &[Purpose::Build],
+            Purpose::Test => &[Purpose::Test],
+            Purpose::Bench => &[Purpose::Bench],
+        });
+    let requirements: BTreeSet<_> = purposes
+        .iter()
+        .flat_map(|purpose| purpose.requirements())
+        .copied()
+        .collect();
+    ensure(workspace, requirements, arguments.consent)?;
+    println!("Everything that is needed is there.");
+    Ok(())
+}
+
+/// Sees to it that `requirements` are met. Prints nothing if they are.
+pub(crate) fn ensure(
+    workspace: &Workspace,
+    requirements: impl IntoIterator<Item = Requirement>,
+    consent: Consent,
+) -> Result<()> {
+    let requirements: Vec<_> = requirements.into_iter().collect();
+    let missing = missing(workspace, &requirements)?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    println!("{}", terminal::bold("Missing on this machine:"));
+    for requirement in &missing {
+        println!(
+            "  {} {}",
+            terminal::bold(&requirement.name()?),
+            requirement.reason()
+        );
+        println!("      {}", terminal::dim(&requirement.remedy()?.describe()));
+    }
+    let by_hand = "cargo xtask setup --yes";
+    match consent.obtain()? {
+        Answer::Yes => {}
+        Answer::No => bail!(NotReady("nothing was installed".to_owned())),
+        Answer::NobodyThere => bail!(NotReady(format!(
+            "what is listed above is missing, and there is no terminal to ask for consent; run `{by_hand}`"
+        ))),
+    }
+    install(workspace, &missing)?;
+    let still = self::missing(workspace, &missing)?;
+    if still.is_empty() {
+        return Ok(());
+    }
+    let names = still
+        .iter()
+        .map(|requirement| requirement.name())
+        .collect::<Result<Vec<_>>>()?;
+    bail!(NotReady(format!(
+        "still missing after the installation: {}",
+        names.join(", ")
+    )))
+}
+
+fn missing(workspace: &Workspace, requirements: &[Requirement]) -> Result<Vec<Requirement>> {
+    let mut missing = Vec::new();
+    for &requirement in requirements {
+        if !requirement.is_met(workspace)? {
+            missing.push(requirement);
+        }
+    }
+    Ok(missing)
+}
+
+fn install(workspace: &Workspace, missing: &[Requirement]) -> Result<()> {
+    let remedies = missing
+        .iter()
+        .map(|requirement| requirement.remedy())
+        .collect::<Result<Vec<_>>>()?;
+    let distribution = Distribution::detect();
+    let mut packages = Packages::default();
+    for remedy in &remedies {
+        match remedy {
+            Remedy::Packages(names) => packages.names.extend(names.iter().map(|&name| name.to_owned())),
+            Remedy::RustupComponent(component) => {
+                command::run(
+                    command("rustup")
+                        .args(["component", "add", component])
+                        .current_dir(&workspace.root),
+                )?;
+            }
+            Remedy::StandardLibrary(arch) => standard_library(workspace, *arch, distribution, &mut packages)?,
+            Remedy::CargoDeny | Remedy::BrowserPackages => {}
+        }
+    }
+    packages.install(distribution)?;
+    // These two need the packages: a linker for the one, npm for the other.
+    for remedy in &remedies {
+        match remedy {
+            Remedy::CargoDeny => install_cargo_deny(workspace)?,
+            Remedy::BrowserPackages => {
+                let npm = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"];
+                command::run(command("npm").args(npm).current_dir(workspace.browser_tests()))?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// By rustup, if there is one and it reaches its server. Otherwise Debian has a Rust compiler that is kept current for
+/// its browsers (`rustc-web`), and the standard library of the foreign architecture as a package of that architecture.
+fn standard_library(
+    workspace: &Workspace,
+    arch: Arch,
+    distribution: Distribution,
+    packages: &mut Packages,
+) -> Result<()> {
+    if find(&["rustup"]).is_some() {
+        let mut rustup = command("rustup");
+        rustup
+            .args(["target", "add", arch.triple()])
+            .current_dir(&workspace.root);
+        match run_within(&mut rustup, RUSTUP_LIMIT) {
+            Ok(()) => return Ok(()),
+            Err(error) => println!("{} {error:#}", terminal::yellow("rustup could not:")),
+        }
+    }
+    if distribution != Distribution::Debian {
+        bail!(NotReady(format!(
+            "no way is known here to get Rust's standard library for {0}; with rustup and its server in reach, \
+             `rustup target add {0}` does it",
+            arch.triple()
+        )));
+    }
+    packages.architecture = Some(arch);
+    packages.names.extend([
+        "rustc-web".to_owned(),
+        "libstd-rust-web-dev".to_owned(),
+        format!("libstd-rust-web-dev:{}", arch.debian()),
+    ]);
+    Ok(())
+}
+
+/// Without optimisation and debug information: it compiles four times faster, and its run stays below a second.
+fn install_cargo_deny(workspace: &Workspace) -> Result<()> {
+    let build = workspace.tools().join("build");
+    command::run(
+        cargo()
+            .args([
+                "install",
+                "--quiet",
+                "--locked",
+                "cargo-deny",
+                "--version",
+                CARGO_DENY,
+                "--no-track",
+                "--force",
+                "--root",
+            ])
+            .arg(workspace.tools())
+            .env("CARGO_TARGET_DIR", &build)
+            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0")
+            .env("CARGO_PROFILE_RELEASE_LTO", "off")
+            .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
+            .env("CARGO_PROFILE_RELEASE_DEBUG", "false")
+            // The flags of the developer's own builds would only be in the way.
+            .env_remove("RUSTFLAGS"),
+    )?;
+    std::fs::remove_dir_all(&build).with_context(|| format!("cannot remove {}", build.display()))
+}
+
+/// Packages of the distribution that are to be installed, all at once.
+#[derive(Default)]
+struct Packages {
+    names: Vec<String>,
+    /// An architecture whose packages are needed too.
+    architecture: Option<Arch>,
+}
+
+impl Packages {
+    fn install(&self, distribution: Distribution) -> Result<()> {
+        if self.names.is_empty() {
+            return Ok(());
+        }
+        if distribution == Distribution::Other || find(&["apt-get"]).is_none() {
+            bail!(NotReady(format!(
+                "packages can only be installed here where there is apt-get. Please install by hand what is listed \
+                 above; Debian's packages are {}",
+                self.names.join(" ")
+            )));
+        }
+        if let Some(arch) = self.architecture {
+            let known = read(command("dpkg").arg("--print-foreign-architectures"))?;
+            if !known.lines().any(|name| name == arch.debian()) {
+                command::run(as_root("dpkg").args(["--add-architecture", arch.debian()]))?;
+            }
+        }
+        // One unreachable source of many makes an update fail, and the packages may still be in the others.
+        if let Err(error) = command::run(as_root("apt-get").args(["update", "--quiet"])) {
+            println!(
+                "{} {error:#}",
+                terminal::yellow("going on with the lists that there are:")
+            );
+        }
+        command::run(
+            as_root("apt-get")
+                .args([
+                    "install",
+                    "--yes",
+                    "--quiet",
+                    "--no-install-recommends",
+                    "-o",
+                    "DPkg::Lock::Timeout=300",
+                ])
+                .args(&self.names),
+        )
+    }
+}
+
+/// A command with the rights to install packages, that does not stop to ask how to configure them.
+fn as_root(program: &str) -> Command {
+    let is_root = rustix::process::geteuid().is_root();
+    let mut command = command(if is_root { "env" } else { "sudo" });
+    command.args(["DEBIAN_FRONTEND=noninteractive", program]);
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_needed_has_a_name_a_reason_and_a_remedy() {
+        for requirement in Purpose::value_variants()
+            .iter()
+            .flat_map(|purpose| purpose.requirements())
+        {
+            assert!(!requirement.name().expect("a supported host").is_empty());
+            assert!(!requirement.reason().is_empty());
+            assert!(
+                !requirement
+                    .remedy()
+                    .expect("a supported host")
+                    .describe()
+                    .is_empty()
+            );
+        }
+    }
+
+    #[test]
+    fn the_tests_need_what_their_release_build_needs() {
+        for requirement in Purpose::Build.requirements() {
+            assert!(
+                Purpose::Test.requirements().contains(requirement),
+                "{requirement:?}"
+            );
+        }
+    }
+}

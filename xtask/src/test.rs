@@ -1,0 +1,421 @@
+//! `cargo xtask test`: every check there is, step by step, up to the first that fails.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+
+use crate::arch::Arch;
+use crate::command::{self, cargo, command};
+use crate::requirement::{self, Requirement};
+use crate::setup::{self, Consent};
+use crate::workspace::Workspace;
+use crate::{build, system, terminal};
+
+/// Fetching a few megabytes of advisories takes seconds; without a network some machines wait for minutes.
+const FETCH_LIMIT: Duration = Duration::from_mins(2);
+
+/// Run all checks: formatting, lints, documentation, dependencies, tests, and both release binaries
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Only these steps, in the usual order
+    #[arg(value_name = "STEP")]
+    only: Vec<String>,
+    /// List the steps and do nothing
+    #[arg(long)]
+    list: bool,
+    #[command(flatten)]
+    consent: Consent,
+}
+
+/// A failed step has been reported in full; the exit code is 1 and nothing is left to say.
+#[derive(Debug)]
+pub(crate) struct StepsFailed;
+
+impl fmt::Display for StepsFailed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a step failed")
+    }
+}
+
+impl std::error::Error for StepsFailed {}
+
+/// One check.
+struct Step {
+    name: &'static str,
+    about: &'static str,
+    needs: fn() -> Result<Vec<Requirement>>,
+    run: fn(&Session) -> Result<Outcome>,
+}
+
+/// How a step ended that did not fail.
+enum Outcome {
+    Passed,
+    /// It could not be carried out, for a reason that lies outside.
+    NotChecked(String),
+}
+
+/// What the steps of one run share.
+struct Session<'a> {
+    workspace: &'a Workspace,
+    /// Whether the step that builds the release binaries is part of this run, and has therefore been done already.
+    builds: bool,
+}
+
+/// In order of what fails fastest, and so that what is compiled for one step serves the next.
+const STEPS: [Step; 10] = [
+    Step {
+        name: "fmt",
+        about: "the formatting is rustfmt's",
+        needs: || Ok(vec![Requirement::Rustfmt]),
+        run: |session| session.run(cargo().args(["fmt", "--all", "--check"])),
+    },
+    Step {
+        name: "deny",
+        about: "licences and sources of the dependencies are allowed",
+        needs: || Ok(vec![Requirement::CargoDeny]),
+        run: |session| {
+            session.run(
+                session
+                    .cargo_deny()?
+                    .args(["check", "bans", "licenses", "sources"]),
+            )
+        },
+    },
+    Step {
+        name: "advisories",
+        about: "no dependency has a known flaw",
+        needs: || Ok(vec![Requirement::CargoDeny, Requirement::Git]),
+        run: advisories,
+    },
+    Step {
+        name: "clippy",
+        about: "no lint complains",
+        needs: || Ok(vec![Requirement::Clippy]),
+        run: |session| {
+            session.run(cargo().args([
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--locked",
+                "--",
+                "-D",
+                "warnings",
+            ]))
+        },
+    },
+    Step {
+        name: "docs",
+        about: "the documentation builds, and its links lead somewhere",
+        needs: || Ok(vec![]),
+        run: |session| {
+            let arguments = [
+                "doc",
+                "--workspace",
+                "--no-deps",
+                "--document-private-items",
+                "--locked",
+            ];
+            session.run(cargo().args(arguments).env("RUSTDOCFLAGS", "-D warnings"))
+        },
+    },
+    Step {
+        name: "unit",
+        about: "the tests that need nothing but Rust",
+        needs: || Ok(vec![]),
+        run: |session| session.run(cargo().args(["test", "--workspace", "--locked"])),
+    },
+    Step {
+        name: "build",
+        about: "the static release binaries of both architectures",
+        needs: || build::requirements(&Arch::ALL),
+        run: |session| {
+            build::bifora(session.workspace, &Arch::ALL)?;
+            Ok(Outcome::Passed)
+        },
+    },
+    Step {
+        name: "black-box",
+        about: "the release binary of this machine's architecture, seen from outside",
+        needs: || build::requirements(&[Arch::host()?]),
+        run: |session| session.black_box(Arch::host()?, None),
+    },
+    Step {
+        name: "black-box-emulated",
+        about: "the release binary of the other architecture, seen from outside",
+        needs: || Ok([build::requirements(&Arch::ALL)?, vec![Requirement::Emulator]].concat()),
+        run: |session| session.black_box(Arch::foreign()?, requirement::emulator()?.as_deref()),
+    },
+    Step {
+        name: "browser",
+        about: "the release binaries of both architectures, seen by a visitor",
+        needs: || {
+            let own = [
+                Requirement::Emulator,
+                Requirement::Node,
+                Requirement::Npm,
+                Requirement::BrowserPackages,
+                Requirement::Chromium,
+            ];
+            Ok([build::requirements(&Arch::ALL)?, own.to_vec()].concat())
+        },
+        run: browser,
+    },
+];
+
+/// The command.
+pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
+    if arguments.list {
+        let rows: Vec<_> = STEPS
+            .iter()
+            .map(|step| format!("  {:<20} {}", step.name, step.about))
+            .collect();
+        println!("{}", rows.join("\n"));
+        return Ok(());
+    }
+    let steps = select(&arguments.only)?;
+    system::require_linux("testing")?;
+    let mut requirements = BTreeSet::new();
+    for step in &steps {
+        requirements.extend((step.needs)()?);
+    }
+    setup::ensure(workspace, requirements, arguments.consent)?;
+
+    let session = Session {
+        workspace,
+        builds: steps.iter().any(|step| step.name == "build"),
+    };
+    let start = Instant::now();
+    let mut report = Report::default();
+    for (index, step) in steps.iter().enumerate() {
+        let heading = format!("━━ {}/{} {}: {}", index + 1, steps.len(), step.name, step.about);
+        println!("\n{}", terminal::bold(&heading));
+        let start = Instant::now();
+        let result = (step.run)(&session);
+        if result.is_err() {
+            crate::interrupt::hold_if_pending();
+        }
+        report.add(step.name, result, start.elapsed());
+        if report.failed > 0 {
+            break;
+        }
+    }
+    report.print(&steps, start.elapsed());
+    if report.failed > 0 {
+        Err(StepsFailed.into())
+    } else {
+        Ok(())
+    }
+}
+
+/// The steps of these names, or all. Fails for a name that is none, naming those that are.
+fn select(only: &[String]) -> Result<Vec<&'static Step>> {
+    const STEPS: &[Step] = &self::STEPS;
+    for name in only {
+        let names: Vec<_> = STEPS.iter().map(|step| step.name).collect();
+        ensure!(
+            names.contains(&name.as_str()),
+            "there is no step `{name}`; the steps are {}",
+            names.join(", ")
+        );
+    }
+    Ok(STEPS
+        .iter()
+        .filter(|step| only.is_empty() || only.iter().any(|name| name == step.name))
+        .collect())
+}
+
+impl Session<'_> {
+    /// Runs a command in the root of the repository.
+    fn run(&self, command: &mut Command) -> Result<Outcome> {
+        if setup::is_ci() {
+            // Nobody compiles a second time there, and without its files the first time is faster.
+            command.env("CARGO_INCREMENTAL", "0");
+        }
+        command::run(command.current_dir(&self.workspace.root))?;
+        Ok(Outcome::Passed)
+    }
+
+    fn cargo_deny(&self) -> Result<Command> {
+        let program = requirement::cargo_deny(self.workspace).context("cargo-deny is gone")?;
+        let mut cargo_deny = command(program);
+        cargo_deny.current_dir(&self.workspace.root);
+        Ok(cargo_deny)
+    }
+
+    /// The release binary, built now if this run has no step that does.
+    fn binary(&self, arch: Arch) -> Result<std::path::PathBuf> {
+        if !self.builds {
+            build::bifora(self.workspace, &[arch])?;
+        }
+        Ok(build::finished(self.workspace, "bifora", arch))
+    }
+
+    /// The same tests as against the debug binary in `unit`, whose build they share.
+    fn black_box(&self, arch: Arch, emulator: Option<&Path>) -> Result<Outcome> {
+        let mut cargo = cargo();
+        // The whole workspace, because alone the package would be compiled with other features of its dependencies.
+        cargo.args(["test", "--workspace", "--test", "black_box", "--locked"]);
+        cargo
+            .env("BIFORA_BIN", self.binary(arch)?)
+            .env("BIFORA_ARCH", arch.name());
+        if let Some(emulator) = emulator {
+            cargo.env("BIFORA_RUNNER", emulator).env("BIFORA_EMULATED", "1");
+        }
+        self.run(&mut cargo)
+    }
+}
+
+fn advisories(session: &Session) -> Result<Outcome> {
+    if let Err(error) = command::run_within(session.cargo_deny()?.args(["fetch", "db"]), FETCH_LIMIT) {
+        return Ok(Outcome::NotChecked(format!(
+            "the advisory database cannot be fetched: {error:#}"
+        )));
+    }
+    session.run(
+        session
+            .cargo_deny()?
+            .args(["check", "--disable-fetch", "advisories"]),
+    )
+}
+
+fn browser(session: &Session) -> Result<Outcome> {
+    let folder = session.workspace.browser_tests();
+    if !folder.join("package.json").is_file() {
+        bail!("{} has no package.json", session.workspace.relative(&folder));
+    }
+    let screenshots = session.workspace.target.join("screenshots");
+    fs::create_dir_all(&screenshots).with_context(|| format!("cannot create {}", screenshots.display()))?;
+    let (host, foreign) = (Arch::host()?, Arch::foreign()?);
+    let mut npm = command("npm");
+    npm.arg("test")
+        .env("BIFORA_BIN", session.binary(host)?)
+        .env(
+            format!("BIFORA_BIN_{}", foreign.name().to_uppercase()),
+            session.binary(foreign)?,
+        )
+        .env(
+            "BIFORA_QEMU",
+            requirement::emulator()?.context("the emulator is gone")?,
+        )
+        .env(
+            "BIFORA_CHROMIUM",
+            requirement::chromium().context("the browser is gone")?,
+        )
+        .env("BIFORA_SCREENSHOTS", &screenshots)
+        .current_dir(folder);
+    command::run(&mut npm)?;
+    Ok(Outcome::Passed)
+}
+
+/// What came of the steps.
+#[derive(Default)]
+struct Report {
+    passed: usize,
+    failed: usize,
+    rows: Vec<Vec<String>>,
+    not_checked: Vec<String>,
+    failures: Vec<&'static str>,
+}
+
+impl Report {
+    fn add(&mut self, name: &'static str, result: Result<Outcome>, took: Duration) {
+        let took = terminal::duration(took);
+        let word = match result {
+            Ok(Outcome::Passed) => {
+                self.passed += 1;
+                println!("{} in {took}", terminal::green("passed"));
+                "passed"
+            }
+            Ok(Outcome::NotChecked(reason)) => {
+                println!("{} {reason}", terminal::yellow("not checked:"));
+                self.not_checked.push(format!("{name}: {reason}"));
+                "not checked"
+            }
+            Err(error) => {
+                self.failed += 1;
+                self.failures.push(name);
+                println!("{} {error:#}", terminal::red("failed:"));
+                "failed"
+            }
+        };
+        self.rows.push(vec![name.to_owned(), word.to_owned(), took]);
+    }
+
+    /// The summary. Its last line is read by programs and keeps its form.
+    fn print(&self, steps: &[&Step], took: Duration) {
+        let mut rows = self.rows.clone();
+        for step in steps.iter().skip(self.rows.len()) {
+            rows.push(vec![step.name.to_owned(), "not run".to_owned(), String::new()]);
+        }
+        println!(
+            "\n{}",
+            terminal::bold(&format!("━━ Summary, after {}", terminal::duration(took)))
+        );
+        print!("{}", terminal::table(&rows));
+        for reason in &self.not_checked {
+            println!("{} {reason}", terminal::yellow("Not checked:"));
+        }
+        for name in &self.failures {
+            println!("To repeat only what failed: cargo xtask test {name}");
+        }
+        println!("{}", verdict(self.passed, self.failed));
+    }
+}
+
+fn verdict(passed: usize, failed: usize) -> String {
+    format!("{passed} passed, {failed} failed")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::setup::Purpose;
+
+    #[test]
+    fn names_select_steps_in_the_usual_order() {
+        let names = |only: &[&str]| -> Result<Vec<_>> {
+            let only: Vec<_> = only.iter().map(|&name| name.to_owned()).collect();
+            Ok(select(&only)?.iter().map(|step| step.name).collect())
+        };
+        assert_eq!(names(&[]).expect("all").len(), STEPS.len());
+        assert_eq!(
+            names(&["browser", "fmt"]).expect("both exist"),
+            ["fmt", "browser"]
+        );
+        let error = names(&["fnt"]).expect_err("no such step").to_string();
+        assert!(error.contains("`fnt`") && error.contains("fmt, deny"), "{error}");
+    }
+
+    #[test]
+    fn setup_knows_everything_that_a_step_needs() {
+        for step in &STEPS {
+            for need in (step.needs)().expect("a supported host") {
+                assert!(
+                    Purpose::Test.requirements().contains(&need),
+                    "{}: {need:?}",
+                    step.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_report_counts_what_passed_and_failed_and_nothing_else() {
+        let mut report = Report::default();
+        report.add("fmt", Ok(Outcome::Passed), Duration::ZERO);
+        report.add(
+            "advisories",
+            Ok(Outcome::NotChecked("no network".to_owned())),
+            Duration::ZERO,
+        );
+        report.add("clippy", Err(anyhow::anyhow!("broken")), Duration::ZERO);
+        assert_eq!(verdict(report.passed, report.failed), "1 passed, 1 failed");
+        assert_eq!(report.not_checked, ["advisories: no network"]);
+    }
+}
