@@ -11,30 +11,65 @@ use vergen_gitcl::{Build, Emitter, Gitcl};
 
 fn main() -> Result<()> {
     // What vergen and built watch is not enough: the "dirty" of an edited file would go stale.
-    for path in ["build.rs", "Cargo.toml", "Cargo.lock", "src", "static", "templates"] {
+    for path in [
+        "build.rs",
+        "Cargo.toml",
+        "Cargo.lock",
+        "src",
+        "static",
+        "templates",
+    ] {
         println!("cargo:rerun-if-changed={path}");
     }
     built::write_built_file().context("writing the facts of this build")?;
+    println!("cargo:rustc-env=BIFORA_DEPENDENCIES={}", dependencies()?);
     Emitter::default()
         .add_instructions(&Build::builder().build_timestamp(true).build())?
         .add_instructions(
-            &Gitcl::builder().branch(true).commit_timestamp(true).sha(false).dirty(true).build(),
+            &Gitcl::builder()
+                .branch(true)
+                .commit_timestamp(true)
+                .sha(false)
+                .dirty(true)
+                .build(),
         )?
         .emit()
         .context("writing the facts of the commit")?;
     embed(Path::new("static"))
 }
 
+/// The names under `[dependencies]`: Cargo.lock does not tell them from those of tests and of this script.
+fn dependencies() -> Result<String> {
+    let manifest: toml::Table = fs::read_to_string("Cargo.toml")?
+        .parse()
+        .context("parsing Cargo.toml")?;
+    let table = manifest
+        .get("dependencies")
+        .and_then(toml::Value::as_table)
+        .context("no [dependencies]")?;
+    Ok(table.keys().cloned().collect::<Vec<_>>().join(","))
+}
+
 /// Writes `assets.rs`: one `Asset` per file of `folder`, named by its content and compressed as far as it helps.
 fn embed(folder: &Path) -> Result<()> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it is how cargo tells a build script where to write"
+    )]
     let out = PathBuf::from(env::var_os("OUT_DIR").context("OUT_DIR is set by cargo")?);
-    let mut files: Vec<_> =
-        fs::read_dir(folder)?.map(|entry| entry.map(|e| e.path())).collect::<Result<_, _>>()?;
+    let mut files: Vec<_> = fs::read_dir(folder)?
+        .map(|entry| entry.map(|e| e.path()))
+        .collect::<Result<_, _>>()?;
     files.sort();
     let mut table = String::from("&[\n");
     for file in files {
-        let name = file.file_name().and_then(|n| n.to_str()).context("names of static files are UTF-8")?;
-        let (stem, extension) = name.rsplit_once('.').with_context(|| format!("{name}: no extension"))?;
+        let name = file
+            .file_name()
+            .and_then(|n| n.to_str())
+            .context("names of static files are UTF-8")?;
+        let (stem, extension) = name
+            .rsplit_once('.')
+            .with_context(|| format!("{name}: no extension"))?;
         let (media_type, text) = match extension {
             "css" => ("text/css; charset=utf-8", true),
             "js" => ("text/javascript; charset=utf-8", true),
@@ -42,7 +77,9 @@ fn embed(folder: &Path) -> Result<()> {
             "txt" => ("text/plain; charset=utf-8", true),
             "png" => ("image/png", false),
             "ico" => ("image/x-icon", false),
-            other => bail!("static/{name}: no media type for .{other}; allowed are css, js, svg, txt, png, ico"),
+            other => {
+                bail!("static/{name}: no media type for .{other}; allowed are css, js, svg, txt, png, ico")
+            }
         };
         let identity = fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
         let digest = Sha256::digest(&identity);
@@ -55,17 +92,17 @@ fn embed(folder: &Path) -> Result<()> {
             let Some(bytes) = bytes.filter(|b| text && b.len() < identity.len()) else {
                 return Ok("None".into());
             };
-            let path = out.join(format!("{name}.{suffix}"));
-            fs::write(&path, bytes)?;
-            Ok(format!("Some(include_bytes!({path:?}))"))
+            fs::write(out.join(format!("{name}.{suffix}")), bytes)?;
+            Ok(format!(
+                "Some(include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.{suffix}\")))"
+            ))
         };
         let brotli = variant("br", Some(brotli(&identity)?))?;
         let gzip = variant("gz", Some(gzip(&identity)?))?;
-        let source = file.canonicalize()?;
         writeln!(
             table,
             "Asset {{ name: {name:?}, file: \"{stem}.{hash}.{extension}\", url: \"/static/{stem}.{hash}.{extension}\", \
-             hash: {hash:?}, media_type: {media_type:?}, identity: include_bytes!({source:?}), \
+             hash: {hash:?}, media_type: {media_type:?}, identity: include_bytes!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/static/{name}\")), \
              brotli: {brotli}, gzip: {gzip} }},"
         )?;
     }
@@ -76,7 +113,11 @@ fn embed(folder: &Path) -> Result<()> {
 
 fn brotli(bytes: &[u8]) -> Result<Vec<u8>> {
     let mut out = Vec::new();
-    let parameters = brotli::enc::BrotliEncoderParams { quality: 11, lgwin: 22, ..Default::default() };
+    let parameters = brotli::enc::BrotliEncoderParams {
+        quality: 11,
+        lgwin: 22,
+        ..Default::default()
+    };
     brotli::BrotliCompress(&mut &*bytes, &mut out, &parameters)?;
     Ok(out)
 }

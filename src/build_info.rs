@@ -63,10 +63,7 @@ impl BuildInfo {
             target: built::TARGET.to_owned(),
             arch: Arch::COMPILED,
             profile: built::PROFILE.to_owned(),
-            dependencies: built::DIRECT_DEPENDENCIES
-                .iter()
-                .map(|(name, version)| Dependency { name: (*name).into(), version: (*version).into() })
-                .collect(),
+            dependencies: dependencies(),
         }
     }
 
@@ -78,8 +75,27 @@ impl BuildInfo {
     /// One line for `--version`.
     pub fn one_line(&self) -> String {
         let dirty = if self.dirty == Some(true) { "-dirty" } else { "" };
-        format!("{} ({}{dirty}, {})", self.version, self.short_commit(), self.target)
+        format!(
+            "{} ({}{dirty}, {})",
+            self.version,
+            self.short_commit(),
+            self.target
+        )
     }
+}
+
+/// The crates that the package names as its own dependencies, with the versions of `Cargo.lock`.
+fn dependencies() -> Vec<Dependency> {
+    let own: Vec<_> = env!("BIFORA_DEPENDENCIES").split(',').collect();
+    let locked = built::DIRECT_DEPENDENCIES
+        .iter()
+        .filter(|(name, _)| own.contains(name));
+    locked
+        .map(|(name, version)| Dependency {
+            name: (*name).into(),
+            version: (*version).into(),
+        })
+        .collect()
 }
 
 /// The first seven characters of a commit hash, or `unknown`.
@@ -94,7 +110,9 @@ pub fn is_commit(hash: &str) -> bool {
 
 /// A value that vergen set; its placeholder for "could not be had" is none.
 fn vergen(value: Option<&str>) -> Option<String> {
-    value.filter(|value| *value != "VERGEN_IDEMPOTENT_OUTPUT").and_then(text::clean)
+    value
+        .filter(|value| *value != "VERGEN_IDEMPOTENT_OUTPUT")
+        .and_then(text::clean)
 }
 
 /// vergen writes nanoseconds, which say nothing here.

@@ -90,7 +90,9 @@ impl BuildReport {
     fn this_build(&self) -> Section {
         let build = &self.build;
         let (circleci, codebuild) = (self.circleci.as_ref(), self.codebuild.as_ref());
-        let by_ci = circleci.and_then(|c| c.sha1.as_ref()).or_else(|| codebuild.and_then(|c| c.commit.as_ref()));
+        let by_ci = circleci
+            .and_then(|c| c.sha1.as_ref())
+            .or_else(|| codebuild.and_then(|c| c.commit.as_ref()));
         let commit = build.commit.as_ref().or(by_ci);
         let commit_link = circleci
             .and_then(|c| c.links.commit.clone())
@@ -107,32 +109,72 @@ impl BuildReport {
                     .or(build.branch.as_ref()),
             ),
         };
-        let tree = build.dirty.map(|dirty| if dirty { "changed since the commit (dirty)" } else { "as committed" });
-        let dependencies: Vec<_> =
-            build.dependencies.iter().map(|d| format!("{} {}", d.name, d.version)).collect();
+        let tree = build.dirty.map(|dirty| {
+            if dirty {
+                "changed since the commit (dirty)"
+            } else {
+                "as committed"
+            }
+        });
+        let dependencies: Vec<_> = build
+            .dependencies
+            .iter()
+            .map(|d| format!("{} {}", d.name, d.version))
+            .collect();
         let mut section = Section::new("build", "This build")
             .row("Version", Some(&build.version), "")
-            .row("Called", self.version_name.as_ref(), "the pipeline may set VERSION")
-            .linked("Commit", commit, commit_link, "git tells it while the binary is built; without git set VERGEN_GIT_SHA")
-            .row("Committed", build.commit_time.as_ref(), "git tells it while the binary is built; without git set VERGEN_GIT_COMMIT_TIMESTAMP")
-            .row(ref_label, reference, "CI or git tells it; without either set VERGEN_GIT_BRANCH while building")
+            .row(
+                "Called",
+                self.version_name.as_ref(),
+                "the pipeline may set VERSION",
+            )
+            .linked(
+                "Commit",
+                commit,
+                commit_link,
+                "git tells it while the binary is built; without git set VERGEN_GIT_SHA",
+            )
+            .row(
+                "Committed",
+                build.commit_time.as_ref(),
+                "git tells it while the binary is built; without git set VERGEN_GIT_COMMIT_TIMESTAMP",
+            )
+            .row(
+                ref_label,
+                reference,
+                "CI or git tells it; without either set VERGEN_GIT_BRANCH while building",
+            )
             .linked(
                 "Pull request",
                 pull_request,
                 circleci.and_then(|c| c.links.pull_request.clone()),
                 "CircleCI sets CIRCLE_PULL_REQUEST when there is one",
             )
-            .row("Built", build.built.as_ref(), "the build script tells it; VERGEN_BUILD_TIMESTAMP or SOURCE_DATE_EPOCH set it")
+            .row(
+                "Built",
+                build.built.as_ref(),
+                "the build script tells it; VERGEN_BUILD_TIMESTAMP or SOURCE_DATE_EPOCH set it",
+            )
             .row("Compiler", Some(&build.rustc), "")
             .row("Target", Some(&build.target), "")
             .row("Profile", Some(&build.profile), "")
-            .row("Working tree", tree, "git tells it while the binary is built; without git set VERGEN_GIT_DIRTY")
-            .row("Dependencies", Some(dependencies.join(", ")).filter(|d| !d.is_empty()), "read from Cargo.lock while building");
+            .row(
+                "Working tree",
+                tree,
+                "git tells it while the binary is built; without git set VERGEN_GIT_DIRTY",
+            )
+            .row(
+                "Dependencies",
+                Some(dependencies.join(", ")).filter(|d| !d.is_empty()),
+                "read from Cargo.lock while building",
+            );
         if let (Some(compiled), Some(ci)) = (&build.commit, by_ci)
             && !compiled.starts_with(ci.as_str())
             && !ci.starts_with(compiled.as_str())
         {
-            section.note = Some(format!("The binary was compiled from {compiled}, but the CI variables say {ci}."));
+            section.note = Some(format!(
+                "The binary was compiled from {compiled}, but the CI variables say {ci}."
+            ));
         }
         section
     }
@@ -148,7 +190,11 @@ impl RunsOn {
         };
         let mut section = Section::new("runs-on", "Runs on")
             .row("Architecture", Some(arch), "")
-            .row("CPU", self.cpu.as_ref(), "the kernel tells it in /proc/cpuinfo; here it does not")
+            .row(
+                "CPU",
+                self.cpu.as_ref(),
+                "the kernel tells it in /proc/cpuinfo; here it does not",
+            )
             .row("Cluster", deployment.cluster.as_ref(), how)
             .row("Service", deployment.service.as_ref(), how)
             .linked("Task", deployment.task(), deployment.task_link(), how)

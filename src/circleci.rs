@@ -83,7 +83,11 @@ impl CircleCi {
             .or_else(|| commit_link(slug.as_deref()?, sha1.as_deref()?));
         let tag = get("CIRCLE_TAG");
         Some(Self {
-            trigger: trigger(get("CIRCLE_TRIGGER_TYPE").as_deref(), pull_request.is_some(), tag.is_some()),
+            trigger: trigger(
+                get("CIRCLE_TRIGGER_TYPE").as_deref(),
+                pull_request.is_some(),
+                tag.is_some(),
+            ),
             links: CircleCiLinks {
                 run_again: workflow.clone().or_else(|| project_link.clone()),
                 pipeline: pipeline_id.as_deref().and_then(|id| id_page("pipeline", id)),
@@ -112,7 +116,9 @@ impl CircleCi {
 
     /// The run in a few words.
     pub fn origin(&self) -> String {
-        self.build_num.as_ref().map_or_else(|| "CircleCI".to_owned(), |num| format!("CircleCI job {num}"))
+        self.build_num
+            .as_ref()
+            .map_or_else(|| "CircleCI".to_owned(), |num| format!("CircleCI job {num}"))
     }
 
     /// The facts as people read them.
@@ -123,9 +129,23 @@ impl CircleCi {
             None => "Open the project and choose Trigger Pipeline",
         });
         Section::new("circleci", "CircleCI")
-            .linked("Job", self.build_url.as_ref(), links.job, "CircleCI sets CIRCLE_BUILD_URL in every job")
-            .row("Job number", self.build_num.as_ref(), "CircleCI sets CIRCLE_BUILD_NUM in every job")
-            .linked("Workflow", self.workflow_id.as_ref(), links.workflow, "CircleCI sets CIRCLE_WORKFLOW_ID")
+            .linked(
+                "Job",
+                self.build_url.as_ref(),
+                links.job,
+                "CircleCI sets CIRCLE_BUILD_URL in every job",
+            )
+            .row(
+                "Job number",
+                self.build_num.as_ref(),
+                "CircleCI sets CIRCLE_BUILD_NUM in every job",
+            )
+            .linked(
+                "Workflow",
+                self.workflow_id.as_ref(),
+                links.workflow,
+                "CircleCI sets CIRCLE_WORKFLOW_ID",
+            )
             .linked(
                 "Pipeline",
                 self.pipeline_id.as_ref(),
@@ -143,7 +163,11 @@ impl CircleCi {
                 links.project,
                 "CircleCI sets CIRCLE_PROJECT_USERNAME and CIRCLE_PROJECT_REPONAME",
             )
-            .row("Triggered by", self.username.as_ref(), "CircleCI sets CIRCLE_USERNAME for people it knows")
+            .row(
+                "Triggered by",
+                self.username.as_ref(),
+                "CircleCI sets CIRCLE_USERNAME for people it knows",
+            )
             .row(
                 "Trigger",
                 self.trigger.as_ref(),
@@ -160,8 +184,15 @@ impl CircleCi {
 
 /// `gh/acme/bifora` out of a job's address, which has had several forms.
 fn slug_of_job(job: &Link) -> Option<String> {
-    let path = job.as_str().split('/').skip(3).map(|s| s.split(['?', '#']).next().unwrap_or_default());
-    let parts: Vec<_> = path.skip_while(|part| ["jobs", "pipelines"].contains(part)).take(3).collect();
+    let path = job
+        .as_str()
+        .split('/')
+        .skip(3)
+        .map(|s| s.split(['?', '#']).next().unwrap_or_default());
+    let parts: Vec<_> = path
+        .skip_while(|part| ["jobs", "pipelines"].contains(part))
+        .take(3)
+        .collect();
     let vcs = match *parts.first()? {
         "github" | "gh" => "gh",
         "bitbucket" | "bb" => "bb",
@@ -187,7 +218,7 @@ fn commit_link(slug: &str, sha: &str) -> Option<Link> {
 /// variables tell apart.
 fn trigger(kind: Option<&str>, pull_request: bool, tag: bool) -> Option<String> {
     let words = match kind {
-        Some("webhook" | "github_app" | "push") if pull_request => "pull request",
+        Some("webhook" | "github_app" | "push") | None if pull_request => "pull request",
         Some("webhook" | "github_app" | "push") if tag => "push of a tag",
         Some("webhook" | "github_app" | "push") => "push",
         Some("pull_request" | "pull-request") => "pull request",
@@ -195,7 +226,6 @@ fn trigger(kind: Option<&str>, pull_request: bool, tag: bool) -> Option<String> 
         Some("schedule" | "scheduled" | "scheduled_pipeline" | "cron") => "schedule",
         Some("explicit" | "manual") => "by hand",
         Some(other) => other,
-        None if pull_request => "pull request",
         None => return None,
     };
     Some(words.to_owned())
@@ -227,10 +257,22 @@ mod tests {
         ]);
         let text = |link: &Option<Link>| link.as_ref().map(ToString::to_string).unwrap_or_default();
         assert_eq!(text(&facts.links.job), "https://circleci.com/gh/acme/bifora/42");
-        assert_eq!(text(&facts.links.workflow), "https://app.circleci.com/workflow/7d1f0a5e-1111");
-        assert_eq!(text(&facts.links.pipeline), "https://app.circleci.com/pipeline/aa-bb");
-        assert_eq!(text(&facts.links.project), "https://app.circleci.com/pipelines/gh/acme/bifora");
-        assert_eq!(text(&facts.links.commit), format!("https://github.com/acme/bifora/commit/{sha}"));
+        assert_eq!(
+            text(&facts.links.workflow),
+            "https://app.circleci.com/workflow/7d1f0a5e-1111"
+        );
+        assert_eq!(
+            text(&facts.links.pipeline),
+            "https://app.circleci.com/pipeline/aa-bb"
+        );
+        assert_eq!(
+            text(&facts.links.project),
+            "https://app.circleci.com/pipelines/gh/acme/bifora"
+        );
+        assert_eq!(
+            text(&facts.links.commit),
+            format!("https://github.com/acme/bifora/commit/{sha}")
+        );
         assert_eq!(text(&facts.links.run_again), text(&facts.links.workflow));
         assert_eq!(facts.trigger.as_deref(), Some("push"));
     }
@@ -239,8 +281,14 @@ mod tests {
     fn slugs_of_every_form_of_address() {
         for (address, slug) in [
             ("https://circleci.com/gh/acme/bifora/42", Some("gh/acme/bifora")),
-            ("https://app.circleci.com/jobs/github/acme/bifora/42", Some("gh/acme/bifora")),
-            ("https://app.circleci.com/pipelines/circleci/4y/9G/1/workflows/x", Some("circleci/4y/9G")),
+            (
+                "https://app.circleci.com/jobs/github/acme/bifora/42",
+                Some("gh/acme/bifora"),
+            ),
+            (
+                "https://app.circleci.com/pipelines/circleci/4y/9G/1/workflows/x",
+                Some("circleci/4y/9G"),
+            ),
             ("https://app.circleci.com/pipelines/github/acme", None),
             ("https://app.circleci.com/", None),
         ] {
@@ -251,12 +299,26 @@ mod tests {
 
     #[test]
     fn hostile_values_never_become_links() {
-        for bad in ["javascript:alert(1)", "\"><script>alert(1)</script>", "https://evil.example/x", "../../x"] {
-            let names = crate::environment::NAMES.iter().filter(|n| n.starts_with("CIRCLE_"));
+        for bad in [
+            "javascript:alert(1)",
+            "\"><script>alert(1)</script>",
+            "https://evil.example/x",
+            "../../x",
+        ] {
+            let names = crate::environment::NAMES
+                .iter()
+                .filter(|n| n.starts_with("CIRCLE_"));
             let pairs: Vec<_> = names.map(|name| (*name, bad)).collect();
             let facts = circleci(&pairs);
             let links = serde_json::to_value(&facts.links).expect("serializes");
-            assert!(links.as_object().expect("an object").values().all(serde_json::Value::is_null), "{links}");
+            assert!(
+                links
+                    .as_object()
+                    .expect("an object")
+                    .values()
+                    .all(serde_json::Value::is_null),
+                "{links}"
+            );
             assert_eq!(facts.build_url.as_deref(), Some(bad), "shown as text");
         }
     }
@@ -273,10 +335,19 @@ mod tests {
 
     #[test]
     fn triggers_in_words() {
-        assert_eq!(trigger(Some("webhook"), true, false).as_deref(), Some("pull request"));
-        assert_eq!(trigger(Some("webhook"), false, true).as_deref(), Some("push of a tag"));
+        assert_eq!(
+            trigger(Some("webhook"), true, false).as_deref(),
+            Some("pull request")
+        );
+        assert_eq!(
+            trigger(Some("webhook"), false, true).as_deref(),
+            Some("push of a tag")
+        );
         assert_eq!(trigger(Some("api"), false, false).as_deref(), Some("API"));
-        assert_eq!(trigger(Some("scheduled_pipeline"), false, false).as_deref(), Some("schedule"));
+        assert_eq!(
+            trigger(Some("scheduled_pipeline"), false, false).as_deref(),
+            Some("schedule")
+        );
         assert_eq!(trigger(Some("comet"), false, false).as_deref(), Some("comet"));
         assert_eq!(trigger(None, false, false), None);
     }

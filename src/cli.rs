@@ -12,7 +12,7 @@ use crate::settings::{Settings, address, port};
 
 /// Says which architecture answered, x86_64 or aarch64, and which build it is.
 ///
-/// Without a command it serves: open http://localhost:8080 and see. Every setting of the server is a flag and an
+/// Without a command it serves: open <http://localhost:8080> and see. Every setting of the server is a flag and an
 /// environment variable; `bifora serve --help` lists them.
 #[derive(Debug, Parser)]
 #[command(name = "bifora", subcommand_required = true, after_help = EXAMPLES)]
@@ -65,7 +65,11 @@ pub fn definition() -> clap::Command {
 
 /// Reads the process's arguments.
 pub fn parse() -> Result<Cli, clap::Error> {
-    let matches = definition().try_get_matches_from(or_serve(std::env::args_os().collect()))?;
+    parse_from(std::env::args_os().collect())
+}
+
+fn parse_from(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
+    let matches = definition().try_get_matches_from(or_serve(arguments))?;
     Cli::from_arg_matches(&matches)
 }
 
@@ -85,7 +89,10 @@ fn or_serve(mut arguments: Vec<OsString>) -> Vec<OsString> {
 /// One line for a bad value: the setting, the value and what is allowed. `None` for other errors and for help, which
 /// clap words well.
 pub fn bad_value(error: &clap::Error) -> Option<String> {
-    if !matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue | ErrorKind::InvalidUtf8) {
+    if !matches!(
+        error.kind(),
+        ErrorKind::ValueValidation | ErrorKind::InvalidValue | ErrorKind::InvalidUtf8
+    ) {
         return None;
     }
     let text = |kind| match error.get(kind)? {
@@ -119,8 +126,7 @@ mod tests {
     use super::*;
 
     fn parsed(arguments: &[&str]) -> Result<Cli, clap::Error> {
-        let arguments = ["bifora"].iter().chain(arguments).map(OsString::from).collect();
-        Cli::try_parse_from(or_serve(arguments))
+        parse_from(["bifora"].iter().chain(arguments).map(OsString::from).collect())
     }
 
     #[test]
@@ -131,11 +137,26 @@ mod tests {
     #[test]
     fn bad_values_are_one_line() {
         for (arguments, line) in [
-            (&["--port", "70000"][..], "--port (PORT): \"70000\" is not allowed; it takes a whole number from 0 to 65535"),
-            (&["serve", "--request-timeout", "0s"], "--request-timeout (BIFORA_REQUEST_TIMEOUT): \"0s\" is not allowed; it takes a time from 1ms to 1h, such as 500ms, 30s or 2m"),
-            (&["--log-level", "loud"], "--log-level (BIFORA_LOG_LEVEL): \"loud\" is not allowed; it takes one of off, error, warn, info, debug, trace"),
-            (&["--host", "example.com"], "--host (HOST): \"example.com\" is not allowed; it takes an IP address such as 0.0.0.0, 127.0.0.1 or ::"),
-            (&["--body-limit", "0"], "--body-limit (BIFORA_BODY_LIMIT): \"0\" is not allowed; it takes a whole number from 1 to 104857600"),
+            (
+                &["--port", "70000"][..],
+                "--port (PORT): \"70000\" is not allowed; it takes a whole number from 0 to 65535",
+            ),
+            (
+                &["serve", "--request-timeout", "0s"],
+                "--request-timeout (BIFORA_REQUEST_TIMEOUT): \"0s\" is not allowed; it takes a time from 1ms to 1h, such as 500ms, 30s or 2m",
+            ),
+            (
+                &["--log-level", "loud"],
+                "--log-level (BIFORA_LOG_LEVEL): \"loud\" is not allowed; it takes one of off, error, warn, info, debug, trace",
+            ),
+            (
+                &["--host", "example.com"],
+                "--host (HOST): \"example.com\" is not allowed; it takes an IP address such as 0.0.0.0, 127.0.0.1 or ::",
+            ),
+            (
+                &["--body-limit", "0"],
+                "--body-limit (BIFORA_BODY_LIMIT): \"0\" is not allowed; it takes a whole number from 1 to 104857600",
+            ),
         ] {
             let said = bad_value(&parsed(arguments).expect_err("a bad value")).unwrap_or_default();
             assert_eq!(said, line, "{arguments:?}");
@@ -146,9 +167,18 @@ mod tests {
     fn no_command_is_serve() {
         for arguments in [&[][..], &["--port", "8080"], &["serve"]] {
             let cli = parsed(arguments).expect("parses");
-            assert!(matches!(cli.command, Command::Serve(settings) if settings.port == 8080), "{arguments:?}");
+            assert!(
+                matches!(cli.command, Command::Serve(settings) if settings.port == 8080),
+                "{arguments:?}"
+            );
         }
-        assert_eq!(parsed(&["--version"]).expect_err("tells").kind(), ErrorKind::DisplayVersion);
-        assert_eq!(parsed(&["sing"]).expect_err("unknown").kind(), ErrorKind::InvalidSubcommand);
+        assert_eq!(
+            parsed(&["--version"]).expect_err("tells").kind(),
+            ErrorKind::DisplayVersion
+        );
+        assert_eq!(
+            parsed(&["sing"]).expect_err("unknown").kind(),
+            ErrorKind::InvalidSubcommand
+        );
     }
 }

@@ -53,12 +53,16 @@ impl CodeBuild {
         let build_id = env.get("CODEBUILD_BUILD_ID");
         let initiator = env.get("CODEBUILD_INITIATOR");
         let pipeline_execution = env.get("CODEPIPELINE_EXECUTION_ID");
-        let commit = env.get("CODEPIPELINE_COMMIT_ID").or_else(|| env.get("CODEBUILD_RESOLVED_SOURCE_VERSION"));
+        let commit = env
+            .get("CODEPIPELINE_COMMIT_ID")
+            .or_else(|| env.get("CODEBUILD_RESOLVED_SOURCE_VERSION"));
         let repository = env.get("CODEPIPELINE_FULL_REPOSITORY_NAME");
         let arn = env.get("CODEBUILD_BUILD_ARN");
         let place = arn.as_deref().and_then(region_and_account);
         let links = CodeBuildLinks {
-            build: place.zip(build_id.as_deref()).and_then(|((r, account), id)| build_link(r, account, id)),
+            build: place
+                .zip(build_id.as_deref())
+                .and_then(|((r, account), id)| build_link(r, account, id)),
             pipeline_execution: place
                 .zip(initiator.as_deref())
                 .zip(pipeline_execution.as_deref())
@@ -84,16 +88,31 @@ impl CodeBuild {
 
     /// The build in a few words.
     pub fn origin(&self) -> String {
-        self.build_number.as_ref().map_or_else(|| "CodeBuild".to_owned(), |num| format!("CodeBuild build {num}"))
+        self.build_number
+            .as_ref()
+            .map_or_else(|| "CodeBuild".to_owned(), |num| format!("CodeBuild build {num}"))
     }
 
     /// The facts as people read them.
     pub fn section(&self) -> Section {
         let links = self.links.clone();
         Section::new("codebuild", "CodeBuild")
-            .linked("Build", self.build_id.as_ref(), links.build, "CodeBuild sets CODEBUILD_BUILD_ID in every build")
-            .row("Build number", self.build_number.as_ref(), "CodeBuild sets CODEBUILD_BUILD_NUMBER in every build")
-            .row("Initiator", self.initiator.as_ref(), "CodeBuild sets CODEBUILD_INITIATOR in every build")
+            .linked(
+                "Build",
+                self.build_id.as_ref(),
+                links.build,
+                "CodeBuild sets CODEBUILD_BUILD_ID in every build",
+            )
+            .row(
+                "Build number",
+                self.build_number.as_ref(),
+                "CodeBuild sets CODEBUILD_BUILD_NUMBER in every build",
+            )
+            .row(
+                "Initiator",
+                self.initiator.as_ref(),
+                "CodeBuild sets CODEBUILD_INITIATOR in every build",
+            )
             .linked(
                 "Pipeline execution",
                 self.pipeline_execution.as_ref(),
@@ -110,7 +129,11 @@ impl CodeBuild {
                 self.commit_message.as_ref(),
                 "set CODEPIPELINE_COMMIT_MESSAGE from #{SourceVariables.CommitMessage}",
             )
-            .row("Log stream", self.log_stream.as_ref(), "CodeBuild sets CODEBUILD_LOG_PATH when it logs to CloudWatch")
+            .row(
+                "Log stream",
+                self.log_stream.as_ref(),
+                "CodeBuild sets CODEBUILD_LOG_PATH when it logs to CloudWatch",
+            )
     }
 }
 
@@ -127,14 +150,21 @@ fn region_and_account(arn: &str) -> Option<(&str, &str)> {
 }
 
 fn build_link(region: &str, account: &str, id: &str) -> Option<Link> {
-    let (project, uuid) = id.split_once(':').filter(|(p, u)| link::segment(p) && link::segment(u))?;
+    let (project, uuid) = id
+        .split_once(':')
+        .filter(|(p, u)| link::segment(p) && link::segment(u))?;
     let path = format!("codesuite/codebuild/{account}/projects/{project}/build/{project}%3A{uuid}/");
     Link::console(region, &path)
 }
 
 fn execution_link(region: &str, initiator: &str, id: &str) -> Option<Link> {
-    let name = initiator.strip_prefix("codepipeline/").filter(|name| link::segment(name) && link::segment(id))?;
-    Link::console(region, &format!("codesuite/codepipeline/pipelines/{name}/executions/{id}/timeline"))
+    let name = initiator
+        .strip_prefix("codepipeline/")
+        .filter(|name| link::segment(name) && link::segment(id))?;
+    Link::console(
+        region,
+        &format!("codesuite/codepipeline/pipelines/{name}/executions/{id}/timeline"),
+    )
 }
 
 /// The commit's page, when the source is a repository at a code host that is known.
@@ -158,7 +188,10 @@ mod tests {
     fn pairs() -> Vec<(&'static str, &'static str)> {
         vec![
             ("CODEBUILD_BUILD_ID", "bifora-arm:0b1c-2d3e"),
-            ("CODEBUILD_BUILD_ARN", "arn:aws:codebuild:eu-central-1:123456789012:build/bifora-arm:0b1c-2d3e"),
+            (
+                "CODEBUILD_BUILD_ARN",
+                "arn:aws:codebuild:eu-central-1:123456789012:build/bifora-arm:0b1c-2d3e",
+            ),
             ("CODEBUILD_INITIATOR", "codepipeline/bifora"),
             ("CODEPIPELINE_EXECUTION_ID", "9f-8e"),
             ("CODEBUILD_RESOLVED_SOURCE_VERSION", SHA),
@@ -180,14 +213,23 @@ mod tests {
             "https://eu-central-1.console.aws.amazon.com/codesuite/codepipeline/pipelines/bifora/executions/9f-8e/\
              timeline?region=eu-central-1"
         );
-        assert_eq!(text(facts.links.commit), format!("https://github.com/acme/bifora/commit/{SHA}"));
+        assert_eq!(
+            text(facts.links.commit),
+            format!("https://github.com/acme/bifora/commit/{SHA}")
+        );
     }
 
     #[test]
     fn one_hostile_part_is_enough_for_no_link() {
         for (name, bad) in [
-            ("CODEBUILD_BUILD_ARN", "arn:aws:codebuild:evil.example/#:123456789012:build/x"),
-            ("CODEBUILD_BUILD_ARN", "arn:aws:codebuild:eu-central-1:12345678901x:build/x"),
+            (
+                "CODEBUILD_BUILD_ARN",
+                "arn:aws:codebuild:evil.example/#:123456789012:build/x",
+            ),
+            (
+                "CODEBUILD_BUILD_ARN",
+                "arn:aws:codebuild:eu-central-1:12345678901x:build/x",
+            ),
             ("CODEBUILD_BUILD_ID", "x/../..:y"),
             ("CODEBUILD_BUILD_ID", "\"><script>:y"),
         ] {

@@ -54,7 +54,10 @@ pub enum Status {
 impl Deployment {
     /// A deployment of which nothing is known, and why.
     pub fn unknown(status: Status) -> Self {
-        Self { status, ..Self::default() }
+        Self {
+            status,
+            ..Self::default()
+        }
     }
 
     /// Reads the two answers of the metadata endpoint. A field that is missing or of another type is not known.
@@ -83,10 +86,17 @@ impl Deployment {
     /// The task's page in the console.
     pub fn task_link(&self) -> Option<Link> {
         let parts: Vec<_> = self.task_arn.as_deref()?.splitn(6, ':').collect();
-        let ["arn", "aws", "ecs", region, _, _] = *parts else { return None };
+        let ["arn", "aws", "ecs", region, _, _] = *parts else {
+            return None;
+        };
         let (cluster, task) = (self.cluster.as_deref()?, self.task()?);
         let valid = link::segment(cluster) && link::segment(&task);
-        valid.then(|| Link::console(region, &format!("ecs/v2/clusters/{cluster}/tasks/{task}/configuration")))?
+        valid.then(|| {
+            Link::console(
+                region,
+                &format!("ecs/v2/clusters/{cluster}/tasks/{task}/configuration"),
+            )
+        })?
     }
 
     /// One line on how what is not known of the deployment would be known.
@@ -94,7 +104,9 @@ impl Deployment {
         match self.status {
             Status::NotOnEcs => "ECS task metadata tells it; this process does not run on ECS",
             Status::Asking => "ECS task metadata tells it; it was asked and has not answered yet",
-            Status::Unavailable(_) => "ECS task metadata tells it; it does not answer as it should and is asked again",
+            Status::Unavailable(_) => {
+                "ECS task metadata tells it; it does not answer as it should and is asked again"
+            }
             Status::Known => "ECS task metadata tells it; here it left it out",
         }
     }
@@ -136,7 +148,9 @@ mod tests {
         assert_eq!(deployment.revision.as_deref(), Some("7"));
         assert_eq!(
             deployment.task_link().map(String::from).as_deref(),
-            Some("https://us-east-1.console.aws.amazon.com/ecs/v2/clusters/bifora/tasks/4d1c/configuration?region=us-east-1")
+            Some(
+                "https://us-east-1.console.aws.amazon.com/ecs/v2/clusters/bifora/tasks/4d1c/configuration?region=us-east-1"
+            )
         );
     }
 
@@ -148,14 +162,25 @@ mod tests {
         );
         assert_eq!(deployment.task_link(), None);
         assert_eq!(deployment.image_digest, None);
-        assert_eq!(Deployment::from_metadata(&json!(7), &json!([])), Deployment::unknown(Status::Known));
+        assert_eq!(
+            Deployment::from_metadata(&json!(7), &json!([])),
+            Deployment::unknown(Status::Known)
+        );
     }
 
     fn any_json() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![any::<String>().prop_map(Value::from), any::<f64>().prop_map(Value::from)];
-        let names = prop::sample::select(vec!["Cluster", "TaskARN", "Family", "Revision", "Image", "ImageID", "Name"]);
+        let leaf = prop_oneof![
+            any::<String>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from)
+        ];
+        let names = prop::sample::select(vec![
+            "Cluster", "TaskARN", "Family", "Revision", "Image", "ImageID", "Name",
+        ]);
         prop::collection::btree_map(names, leaf, 0..7).prop_map(|map| {
-            map.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<serde_json::Map<_, _>>().into()
+            map.into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect::<serde_json::Map<_, _>>()
+                .into()
         })
     }
 

@@ -57,7 +57,12 @@ impl Environment {
 
     /// An environment of these variables alone; names that are not in [`NAMES`] are left out.
     pub fn from_pairs(pairs: &[(&str, &str)]) -> Self {
-        Self::new(|name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
+        Self::new(|name| {
+            pairs
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
+        })
     }
 
     fn new(read: impl Fn(&str) -> Option<String>) -> Self {

@@ -77,7 +77,11 @@ impl Facts {
             build: self.build.clone(),
             circleci: self.circleci.clone(),
             codebuild: self.codebuild.clone(),
-            image: Image::new(reference, deployment.image_digest.as_deref(), Arch::COMPILED.platform()),
+            image: Image::new(
+                reference,
+                deployment.image_digest.as_deref(),
+                Arch::COMPILED.platform(),
+            ),
             runs_on: RunsOn {
                 arch: Arch::COMPILED,
                 emulator: self.host.machine.emulator.clone(),

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::{Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
-use sysinfo::{MemoryRefreshKind, System};
+use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 use utoipa::ToSchema;
 
 use self::cgroup::Limits;
@@ -50,7 +50,10 @@ pub struct Started {
 impl Started {
     /// The start is now.
     pub fn now() -> Self {
-        Self { at: SystemTime::now(), since: Instant::now() }
+        Self {
+            at: SystemTime::now(),
+            since: Instant::now(),
+        }
     }
 }
 
@@ -108,9 +111,14 @@ impl Host {
     pub fn read(started: Started) -> Self {
         let root = Path::new("/");
         Self {
-            hostname: System::host_name().and_then(|name| text::clean(&name)),
-            os: System::long_os_version().and_then(|os| text::clean(&os)).filter(|_| has_distribution()),
-            kernel: System::kernel_version().and_then(|kernel| text::clean(&kernel)),
+            hostname: System::host_name().ok().and_then(|name| text::clean(&name)),
+            os: System::long_os_version()
+                .ok()
+                .and_then(|os| text::clean(&os))
+                .filter(|_| has_distribution()),
+            kernel: System::kernel_version()
+                .ok()
+                .and_then(|kernel| text::clean(&kernel)),
             machine: Machine::read(root),
             cpu: Cpu::read(root),
             page_size: rustix::param::page_size() as u64,
@@ -120,9 +128,9 @@ impl Host {
 
     /// The facts of this moment; `environment` are the names to list.
     pub fn now(&self, environment: Vec<String>) -> SystemInfo {
-        let mut system = System::new();
-        system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
-        let known = |bytes: u64| Some(bytes).filter(|b| *b > 0);
+        let memory = RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram());
+        let memory = System::new_with_specifics(memory).ok();
+        let known = |read: fn(&System) -> u64| memory.as_ref().map(read).filter(|bytes| *bytes > 0);
         SystemInfo {
             hostname: self.hostname.clone(),
             os: self.os.clone(),
@@ -130,7 +138,10 @@ impl Host {
             machine: self.machine.clone(),
             cpu: self.cpu.clone(),
             page_size: self.page_size,
-            memory: Memory { total: known(system.total_memory()), available: known(system.available_memory()) },
+            memory: Memory {
+                total: known(System::total_memory),
+                available: known(System::available_memory),
+            },
             limits: Limits::read(Path::new("/")),
             process: Process::now(self.started),
             environment,
@@ -141,7 +152,9 @@ impl Host {
 /// A scratch image has no distribution, and `sysinfo` then names the kernel instead.
 fn has_distribution() -> bool {
     cfg!(not(target_os = "linux"))
-        || ["/etc/os-release", "/usr/lib/os-release"].iter().any(|file| Path::new(file).exists())
+        || ["/etc/os-release", "/usr/lib/os-release"]
+            .iter()
+            .any(|file| Path::new(file).exists())
 }
 
 impl Process {
@@ -158,9 +171,11 @@ impl Process {
     }
 }
 
-/// The number of a line such as `VmRSS:	    1234 kB`.
+/// The number of a line such as `VmRSS: 1234 kB`.
 fn status_field(status: &str, name: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     line.split_whitespace().next()?.parse().ok()
 }
 
@@ -170,12 +185,29 @@ impl SystemInfo {
         let bytes = |count: Option<u64>| count.map(text::bytes);
         let mut machine = Section::new("machine", "Machine")
             .row("Host name", self.hostname.as_ref(), "the kernel tells it")
-            .row("Operating system", self.os.as_ref(), "read from /etc/os-release, which this image does not have")
+            .row(
+                "Operating system",
+                self.os.as_ref(),
+                "read from /etc/os-release, which this image does not have",
+            )
             .row("Kernel", self.kernel.as_ref(), PROC)
             .row("Compiled for", Some(self.machine.compiled), "")
             .row("Machine says", self.machine.uname.as_ref(), "uname tells it")
-            .row("Kernel says", self.machine.kernel.as_ref(), "read from /proc/sys/kernel/arch, since Linux 6.1")
-            .row("Emulated by", Some(self.machine.emulator.as_deref().unwrap_or("nothing: this runs natively")), "");
+            .row(
+                "Kernel says",
+                self.machine.kernel.as_ref(),
+                "read from /proc/sys/kernel/arch, since Linux 6.1",
+            )
+            .row(
+                "Emulated by",
+                Some(
+                    self.machine
+                        .emulator
+                        .as_deref()
+                        .unwrap_or("nothing: this runs natively"),
+                ),
+                "",
+            );
         if let Some(emulator) = &self.machine.emulator {
             machine.note = Some(format!(
                 "This is {} code on another machine, translated by {emulator}. Its speed says nothing about {}.",
@@ -186,9 +218,17 @@ impl SystemInfo {
         let cpu = Section::new("cpu", "CPU")
             .row("Model", self.cpu.model.as_ref(), PROC)
             .row("Cores", Some(self.cpu.cores), "")
-            .row("SIMD and crypto", features, "the CPU has none of those that Bifora looks for")
+            .row(
+                "SIMD and crypto",
+                features,
+                "the CPU has none of those that Bifora looks for",
+            )
             .row("Page size", Some(text::bytes(self.page_size)), "")
-            .row("Cache line", bytes(self.cpu.cache_line), "read from /sys/devices/system/cpu, which is not to be had here");
+            .row(
+                "Cache line",
+                bytes(self.cpu.cache_line),
+                "read from /sys/devices/system/cpu, which is not to be had here",
+            );
         let memory = Section::new("memory", "Memory")
             .row("Total", bytes(self.memory.total), PROC)
             .row("Available", bytes(self.memory.available), PROC);
@@ -196,7 +236,11 @@ impl SystemInfo {
             .row("Process id", Some(self.process.pid), "")
             .row("Memory", bytes(self.process.memory), PROC)
             .row("Threads", self.process.threads, PROC)
-            .row("Started", self.process.started.as_ref(), "the clock is outside the years 1970 to 9999")
+            .row(
+                "Started",
+                self.process.started.as_ref(),
+                "the clock is outside the years 1970 to 9999",
+            )
             .row("Uptime", Some(uptime(self.process.uptime)), "");
         let names = Some(self.environment.join(", ")).filter(|names| !names.is_empty());
         let environment = Section::new("environment", "Environment").row(
@@ -228,8 +272,14 @@ mod tests {
     #[test]
     fn this_machine_is_read() {
         let info = Host::read(Started::now()).now(vec!["VERSION".into()]);
-        assert!(info.process.memory > Some(100_000) && info.process.threads > Some(0), "{info:?}");
-        assert!(info.memory.total >= info.memory.available && info.page_size >= 4096, "{info:?}");
+        assert!(
+            info.process.memory > Some(100_000) && info.process.threads > Some(0),
+            "{info:?}"
+        );
+        assert!(
+            info.memory.total >= info.memory.available && info.page_size >= 4096,
+            "{info:?}"
+        );
         assert!(info.sections().iter().all(|section| !section.rows.is_empty()));
     }
 }

@@ -47,7 +47,9 @@ impl Drop for AbortOnDrop {
 /// Hosts are IP addresses or `localhost`: a static binary has no system resolver to ask for more.
 pub async fn get(address: &str, timeout: Duration, limit: usize) -> Result<(StatusCode, Bytes), ClientError> {
     let (uri, socket) = parse(address).ok_or_else(|| ClientError::Address(address.to_owned()))?;
-    tokio::time::timeout(timeout, exchange(&uri, socket, limit)).await.map_err(|_| ClientError::Timeout(timeout))?
+    tokio::time::timeout(timeout, exchange(&uri, socket, limit))
+        .await
+        .map_err(|_| ClientError::Timeout(timeout))?
 }
 
 fn parse(address: &str) -> Option<(Uri, SocketAddr)> {
@@ -57,12 +59,18 @@ fn parse(address: &str) -> Option<(Uri, SocketAddr)> {
         "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),
         literal => literal.parse().ok()?,
     };
-    let socket = SocketAddr::new(ip, uri.port_u16().unwrap_or(80));
+    let port = match uri.authority()?.as_str().rsplit_once(':') {
+        Some((_, port)) if !port.ends_with(']') => port.parse().ok()?,
+        _ => 80,
+    };
+    let socket = SocketAddr::new(ip, port);
     Some((uri, socket))
 }
 
 async fn exchange(uri: &Uri, socket: SocketAddr, limit: usize) -> Result<(StatusCode, Bytes), ClientError> {
-    let stream = TcpStream::connect(socket).await.map_err(|error| ClientError::Connect(socket, error))?;
+    let stream = TcpStream::connect(socket)
+        .await
+        .map_err(|error| ClientError::Connect(socket, error))?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let _connection = AbortOnDrop(tokio::spawn(async move {
         // What goes wrong here is what the sender reports.
@@ -70,7 +78,10 @@ async fn exchange(uri: &Uri, socket: SocketAddr, limit: usize) -> Result<(Status
     }));
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let request = Request::get(path)
-        .header(header::HOST, uri.authority().map_or_else(String::new, ToString::to_string))
+        .header(
+            header::HOST,
+            uri.authority().map_or_else(String::new, ToString::to_string),
+        )
         .header(header::USER_AGENT, concat!("bifora/", env!("CARGO_PKG_VERSION")))
         .header(header::CONNECTION, "close")
         .body(Empty::<Bytes>::new())

@@ -32,8 +32,13 @@ impl Image {
         // A colon before the last slash belongs to the registry's port.
         let tag_at = name.and_then(|n| n.rfind(':').filter(|at| !n[*at..].contains('/')));
         Self {
-            repository: name.map(|n| n[..tag_at.unwrap_or(n.len())].to_owned()).filter(|n| !n.is_empty()),
-            tag: name.zip(tag_at).map(|(n, at)| n[at + 1..].to_owned()).filter(|t| !t.is_empty()),
+            repository: name
+                .map(|n| n[..tag_at.unwrap_or(n.len())].to_owned())
+                .filter(|n| !n.is_empty()),
+            tag: name
+                .zip(tag_at)
+                .map(|(n, at)| n[at + 1..].to_owned())
+                .filter(|t| !t.is_empty()),
             digest: digest.or(asked).map(ToOwned::to_owned),
             platform: platform.to_owned(),
         }
@@ -47,8 +52,13 @@ impl Image {
 
     /// The facts as people read them.
     pub fn section(&self) -> Section {
-        const HOW: &str = "ECS task metadata tells it; elsewhere set BIFORA_IMAGE to the reference that was pulled";
-        let tag_how = if self.repository.is_some() { "the image was named without a tag" } else { HOW };
+        const HOW: &str =
+            "ECS task metadata tells it; elsewhere set BIFORA_IMAGE to the reference that was pulled";
+        let tag_how = if self.repository.is_some() {
+            "the image was named without a tag"
+        } else {
+            HOW
+        };
         let digest_how = if self.repository.is_some() {
             "ECS task metadata tells it, or an image that is named by digest"
         } else {
@@ -73,14 +83,28 @@ mod tests {
         for (reference, repository, tag, digest) in [
             ("bifora", Some("bifora"), None, None),
             ("bifora:1", Some("bifora"), Some("1"), None),
-            ("localhost:5000/a/bifora", Some("localhost:5000/a/bifora"), None, None),
-            ("localhost:5000/bifora:14f28fe@sha256:ab", Some("localhost:5000/bifora"), Some("14f28fe"), Some("sha256:ab")),
+            (
+                "localhost:5000/a/bifora",
+                Some("localhost:5000/a/bifora"),
+                None,
+                None,
+            ),
+            (
+                "localhost:5000/bifora:14f28fe@sha256:ab",
+                Some("localhost:5000/bifora"),
+                Some("14f28fe"),
+                Some("sha256:ab"),
+            ),
             ("bifora@sha256:ab", Some("bifora"), None, Some("sha256:ab")),
             ("", None, None, None),
             (":@", None, None, None),
         ] {
             let image = Image::new(Some(reference), None, "linux/amd64");
-            let parts = (image.repository.as_deref(), image.tag.as_deref(), image.digest.as_deref());
+            let parts = (
+                image.repository.as_deref(),
+                image.tag.as_deref(),
+                image.digest.as_deref(),
+            );
             assert_eq!(parts, (repository, tag, digest), "{reference}");
         }
     }
@@ -95,7 +119,10 @@ mod tests {
     fn public_images_lead_to_the_gallery() {
         let link = |name| Image::new(Some(name), None, "").gallery().map(String::from);
         let gallery = link("public.ecr.aws/o5b1w9d8/bifora:latest");
-        assert_eq!(gallery.as_deref(), Some("https://gallery.ecr.aws/o5b1w9d8/bifora"));
+        assert_eq!(
+            gallery.as_deref(),
+            Some("https://gallery.ecr.aws/o5b1w9d8/bifora")
+        );
         assert_eq!(link("public.ecr.aws/../x"), None);
         assert_eq!(link("evil.example/public.ecr.aws/x"), None);
     }

@@ -84,7 +84,9 @@ impl TryFrom<String> for Link {
 /// Whether a text is one segment of a path: 1 to 200 of `[A-Za-z0-9._~-]`, not a dot segment.
 pub fn segment(text: &str) -> bool {
     (1..=200).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b))
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b))
         && text.bytes().any(|b| b != b'.')
 }
 
@@ -92,7 +94,9 @@ pub fn segment(text: &str) -> bool {
 pub fn is_region(text: &str) -> bool {
     (5..=25).contains(&text.len())
         && text.contains('-')
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 #[cfg(test)]
@@ -138,7 +142,10 @@ mod tests {
             assert_eq!(Link::at(CIRCLECI, bad), None, "{bad}");
             assert!(Link::try_from(bad.to_owned()).is_err(), "{bad}");
         }
-        assert_eq!(Link::at(CIRCLECI, &format!("https://circleci.com/{}", "a".repeat(10_240))), None);
+        assert_eq!(
+            Link::at(CIRCLECI, &format!("https://circleci.com/{}", "a".repeat(10_240))),
+            None
+        );
         assert_eq!(Link::join("github.com", &["acme", "..", "x"]), None);
         assert_eq!(Link::console("evil.example/#", "x"), None);
     }

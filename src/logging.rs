@@ -18,12 +18,24 @@ pub fn start(format: LogFormat, level: LogLevel) {
         LogFormat::Json => true,
     };
     let layer: Box<dyn Layer<Registry> + Send + Sync> = if json {
-        fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false).with_writer(io::stdout).boxed()
+        fmt::layer()
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .with_writer(io::stdout)
+            .boxed()
     } else {
-        fmt::layer().with_ansi(io::stdout().is_terminal()).with_target(false).with_writer(io::stdout).boxed()
+        fmt::layer()
+            .with_ansi(io::stdout().is_terminal())
+            .with_target(false)
+            .with_writer(io::stdout)
+            .boxed()
     };
     // The logger must not fail the process that it reports on; nor would a second one be of use.
-    let _ = tracing_subscriber::registry().with(layer.with_filter(filter(level))).try_init();
+    let _ = tracing_subscriber::registry()
+        .with(layer.with_filter(filter(level)))
+        .try_init();
 }
 
 fn filter(level: LogLevel) -> Targets {
@@ -35,6 +47,10 @@ fn filter(level: LogLevel) -> Targets {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    let libraries = if level == LogLevel::Trace { LevelFilter::TRACE } else { ours.min(LevelFilter::WARN) };
+    let libraries = if level == LogLevel::Trace {
+        LevelFilter::TRACE
+    } else {
+        ours.min(LevelFilter::WARN)
+    };
     Targets::new().with_default(libraries).with_target("bifora", ours)
 }

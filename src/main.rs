@@ -37,19 +37,28 @@ fn main() -> ExitCode {
 fn serve(settings: &Settings, started: Started) -> ExitCode {
     logging::start(settings.log_format, settings.log_level);
     let runtime = Builder::new_multi_thread().enable_all().build();
-    match runtime.expect("threads can be started").block_on(serve::run(settings, started)) {
+    match runtime
+        .expect("threads can be started")
+        .block_on(serve::run(settings, started))
+    {
         Ok(ending) => ending.exit_code(),
         Err(error) => fail(&error),
     }
 }
 
 fn small_runtime() -> tokio::runtime::Runtime {
-    Builder::new_current_thread().enable_all().build().expect("a runtime without threads of its own can be started")
+    Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime without threads of its own can be started")
 }
 
 /// A reader that goes away early, as in `bifora info | head`, is no failure.
 fn print(text: &str) -> ExitCode {
-    match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
+    match io::stdout()
+        .write_all(text.as_bytes())
+        .and_then(|()| io::stdout().flush())
+    {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => fail(&error),
         _ => ExitCode::SUCCESS,
     }

@@ -66,7 +66,10 @@ async fn object(address: &str) -> Result<Value, MetadataError> {
     if !status.is_success() {
         return Err(MetadataError::Status(status));
     }
-    serde_json::from_slice(&body).ok().filter(Value::is_object).ok_or(MetadataError::NotAnObject)
+    serde_json::from_slice(&body)
+        .ok()
+        .filter(Value::is_object)
+        .ok_or(MetadataError::NotAnObject)
 }
 
 #[cfg(test)]
@@ -96,7 +99,11 @@ mod tests {
     }
 
     fn http(status: &str, body: &[u8]) -> Vec<u8> {
-        [format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n", body.len()).as_bytes(), body].concat()
+        [
+            format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n", body.len()).as_bytes(),
+            body,
+        ]
+        .concat()
     }
 
     #[tokio::test]
@@ -118,12 +125,22 @@ mod tests {
             (Vec::new(), "no complete answer within 2s"),
         ] {
             let deployment = once(&endpoint(answer).await).await;
-            let Status::Unavailable(said) = &deployment.status else { panic!("{deployment:?}") };
+            let Status::Unavailable(said) = &deployment.status else {
+                panic!("{deployment:?}")
+            };
             assert!(said.contains(reason), "{said} should tell {reason}");
         }
-        for address in ["ftp://127.0.0.1/", "http://evil.example/", "not an address", "http://127.0.0.1:99999/"] {
+        for address in [
+            "ftp://127.0.0.1/",
+            "http://evil.example/",
+            "not an address",
+            "http://127.0.0.1:99999/",
+        ] {
             let status = once(address).await.status;
-            assert!(matches!(&status, Status::Unavailable(said) if said.contains("not an http address")), "{status:?}");
+            assert!(
+                matches!(&status, Status::Unavailable(said) if said.contains("not an http address")),
+                "{status:?}"
+            );
         }
     }
 
@@ -133,16 +150,24 @@ mod tests {
         let address = format!("http://{}", listener.local_addr().expect("bound"));
         let told = Arc::new(Mutex::new(Vec::new()));
         let tell = told.clone();
-        let watching = tokio::spawn(watch(address, move |d| tell.lock().expect("not poisoned").push(d.status)));
+        let watching = tokio::spawn(watch(address, move |d| {
+            tell.lock().expect("not poisoned").push(d.status)
+        }));
         for turn in 0.. {
             if watching.is_finished() {
                 break;
             }
             let accepted = tokio::time::timeout(Duration::from_millis(100), listener.accept()).await;
-            let Ok(Ok((mut stream, _))) = accepted else { continue };
+            let Ok(Ok((mut stream, _))) = accepted else {
+                continue;
+            };
             let _ = stream.read(&mut [0; 1024]).await;
             // Two connections an attempt; the first attempt meets an endpoint that is not up yet.
-            let answer = if turn < 2 { http("503 Service Unavailable", b"") } else { http("200 OK", b"{}") };
+            let answer = if turn < 2 {
+                http("503 Service Unavailable", b"")
+            } else {
+                http("200 OK", b"{}")
+            };
             let _ = stream.write_all(&answer).await;
         }
         let told = told.lock().expect("not poisoned");

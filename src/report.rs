@@ -40,7 +40,12 @@ pub struct Fact {
 impl Section {
     /// A section without rows.
     pub fn new(id: &'static str, title: &'static str) -> Self {
-        Self { id, title, note: None, rows: Vec::new() }
+        Self {
+            id,
+            title,
+            note: None,
+            rows: Vec::new(),
+        }
     }
 
     /// Adds a fact that leads nowhere; `how` says how it would be known.
@@ -58,7 +63,11 @@ impl Section {
         link: Option<Link>,
         how: &'static str,
     ) -> Self {
-        let fact = Fact { text: text.map(|t| t.to_string()), link, how };
+        let fact = Fact {
+            text: text.map(|t| t.to_string()),
+            link,
+            how,
+        };
         self.rows.push(Row { label, fact });
         self
     }
@@ -71,13 +80,22 @@ impl fmt::Display for Section {
         if let Some(note) = &self.note {
             writeln!(f, "  {note}")?;
         }
-        let width = self.rows.iter().map(|row| row.label.chars().count()).max().unwrap_or(0);
+        let width = self
+            .rows
+            .iter()
+            .map(|row| row.label.chars().count())
+            .max()
+            .unwrap_or(0);
         for Row { label, fact } in &self.rows {
             match &fact.text {
                 Some(text) => writeln!(f, "  {label:width$}  {text}")?,
                 None => writeln!(f, "  {label:width$}  not known ({})", fact.how)?,
             }
-            if let Some(link) = fact.link.as_ref().filter(|link| Some(link.as_str()) != fact.text.as_deref()) {
+            if let Some(link) = fact
+                .link
+                .as_ref()
+                .filter(|link| Some(link.as_str()) != fact.text.as_deref())
+            {
                 writeln!(f, "  {:width$}  {link}", "")?;
             }
         }

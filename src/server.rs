@@ -45,7 +45,10 @@ pub async fn run(
     }
     // From here on a new connection is refused at once, instead of waiting in a queue that nobody reads.
     drop(listener);
-    tracing::info!(open = connections.len(), "no new connections; finishing open requests");
+    tracing::info!(
+        open = connections.len(),
+        "no new connections; finishing open requests"
+    );
     let drained = async { while connections.join_next().await.is_some() {} };
     let ending = tokio::select! {
         () = drained => Ending::Drained,
@@ -54,7 +57,10 @@ pub async fn run(
     };
     match ending {
         Ending::Drained => tracing::info!("drained"),
-        Ending::Cut => tracing::warn!(cut = connections.len(), "deadline reached; open connections are cut"),
+        Ending::Cut => tracing::warn!(
+            cut = connections.len(),
+            "deadline reached; open connections are cut"
+        ),
         Ending::Now => tracing::warn!(cut = connections.len(), "second signal; ending at once"),
     }
     connections.shutdown().await;

@@ -106,23 +106,31 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// An IP address.
 pub fn address(text: &str) -> Result<IpAddr, String> {
-    text.parse().map_err(|_| "an IP address such as 0.0.0.0, 127.0.0.1 or ::".to_owned())
+    text.parse()
+        .map_err(|_| "an IP address such as 0.0.0.0, 127.0.0.1 or ::".to_owned())
 }
 
 /// A port.
 pub fn port(text: &str) -> Result<u16, String> {
-    text.parse().map_err(|_| "a whole number from 0 to 65535".to_owned())
+    text.parse()
+        .map_err(|_| "a whole number from 0 to 65535".to_owned())
 }
 
 fn duration(text: &str) -> Result<Bounded, String> {
     let parsed = humantime::parse_duration(text).ok();
     let allowed = |d: &Duration| (Duration::from_millis(1)..=HOUR).contains(d);
-    parsed.filter(allowed).map(Bounded).ok_or_else(|| "a time from 1ms to 1h, such as 500ms, 30s or 2m".to_owned())
+    parsed
+        .filter(allowed)
+        .map(Bounded)
+        .ok_or_else(|| "a time from 1ms to 1h, such as 500ms, 30s or 2m".to_owned())
 }
 
 fn duration_or_none(text: &str) -> Result<Bounded, String> {
     let parsed = humantime::parse_duration(text).ok();
-    parsed.filter(|d| *d <= HOUR).map(Bounded).ok_or_else(|| "a time from 0s to 1h, such as 0s, 500ms or 30s".to_owned())
+    parsed
+        .filter(|d| *d <= HOUR)
+        .map(Bounded)
+        .ok_or_else(|| "a time from 0s to 1h, such as 0s, 500ms or 30s".to_owned())
 }
 
 fn body_limit(text: &str) -> Result<usize, String> {

@@ -14,7 +14,9 @@ pub fn clean(raw: &str) -> Option<String> {
     }
     let shown = |c: char| match c {
         c if c.is_whitespace() => ' ',
-        '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => '\u{fffd}',
+        '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => {
+            '\u{fffd}'
+        }
         c if c.is_control() => '\u{fffd}',
         c => c,
     };
@@ -45,7 +47,11 @@ pub fn bytes(count: u64) -> String {
         tenths /= 1024;
         unit = next;
     }
-    if unit == "B" { format!("{count} B") } else { format!("{}.{} {unit}", tenths / 10, tenths % 10) }
+    if unit == "B" {
+        format!("{count} B")
+    } else {
+        format!("{}.{} {unit}", tenths / 10, tenths % 10)
+    }
 }
 
 #[cfg(test)]
@@ -57,16 +63,25 @@ mod tests {
     #[test]
     fn cleans_what_hides_or_breaks_a_line() {
         assert_eq!(clean("  \t "), None);
-        assert_eq!(clean("a\nb\0c\u{202e}d").as_deref(), Some("a b\u{fffd}c\u{fffd}d"));
+        assert_eq!(
+            clean("a\nb\0c\u{202e}d").as_deref(),
+            Some("a b\u{fffd}c\u{fffd}d")
+        );
         let long = clean(&"x".repeat(10_240)).expect("not empty");
         assert!(long.ends_with("… (cut: 10240 characters)"), "{long}");
     }
 
     #[test]
     fn clocks_out_of_range_are_not_shown() {
-        assert_eq!(rfc3339(SystemTime::UNIX_EPOCH).as_deref(), Some("1970-01-01T00:00:00Z"));
+        assert_eq!(
+            rfc3339(SystemTime::UNIX_EPOCH).as_deref(),
+            Some("1970-01-01T00:00:00Z")
+        );
         assert_eq!(rfc3339(SystemTime::UNIX_EPOCH - Duration::from_secs(1)), None);
-        assert_eq!(rfc3339(SystemTime::UNIX_EPOCH + Duration::from_secs(253_402_300_800)), None);
+        assert_eq!(
+            rfc3339(SystemTime::UNIX_EPOCH + Duration::from_secs(253_402_300_800)),
+            None
+        );
     }
 
     #[test]

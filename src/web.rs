@@ -13,16 +13,18 @@ pub mod request_id;
 pub mod security;
 mod snapshot;
 pub mod system_info;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
-use axum::Router;
 use tokio::sync::watch;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -36,16 +38,9 @@ use crate::facts::Facts;
 use crate::server::shutdown::Phase;
 use crate::settings::Settings;
 
-/// Every route. The order of the layers is the order in which an answer leaves: a panic becomes 500, a time-out 408,
-/// too large a body 413, and the edge dresses whatever comes.
+/// Every route.
 pub fn router(app: Arc<App>) -> Router {
-    let guards = ServiceBuilder::new()
-        .layer(from_fn_with_state(app.clone(), edge::edge))
-        .layer(CatchPanicLayer::custom(error::panicked))
-        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, app.limits.request_timeout))
-        .layer(RequestBodyLimitLayer::new(app.limits.body))
-        .layer(DefaultBodyLimit::disable());
-    Router::new()
+    let routes = Router::new()
         .route("/", get(home::page).post(home::draw))
         .route("/build", get(build_info::page))
         .route("/info", get(system_info::page))
@@ -58,9 +53,23 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/metrics", get(metrics::scrape))
         .route("/static/{file}", get(assets::serve))
         .fallback(error::not_found)
-        .method_not_allowed_fallback(error::method_not_allowed)
-        .layer(guards)
-        .with_state(app)
+        .method_not_allowed_fallback(error::method_not_allowed);
+    guarded(routes, app)
+}
+
+/// What every request passes on its way in, from the top: the edge, which dresses whatever comes back; then what turns
+/// a panic into 500, too long a time into 408, too large a body into 413.
+fn guarded(routes: Router<Arc<App>>, app: Arc<App>) -> Router {
+    let guards = ServiceBuilder::new()
+        .layer(from_fn_with_state(app.clone(), edge::edge))
+        .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::REQUEST_TIMEOUT,
+            app.limits.request_timeout,
+        ))
+        .layer(RequestBodyLimitLayer::new(app.limits.body))
+        .layer(DefaultBodyLimit::disable());
+    routes.layer(guards).with_state(app)
 }
 
 /// What the handlers share.
@@ -105,12 +114,19 @@ impl App {
     pub fn new(facts: Facts, limits: Limits, phase: watch::Receiver<Phase>) -> Self {
         let snapshot = ArcSwap::from_pointee(Snapshot::new(&facts, &facts.deployment_at_start()));
         let metrics = Metrics::new(&facts.build);
-        Self { facts, limits, metrics, phase, snapshot }
+        Self {
+            facts,
+            limits,
+            metrics,
+            phase,
+            snapshot,
+        }
     }
 
     /// Takes in what became known of the deployment.
     pub fn deployed(&self, deployment: &Deployment) {
-        self.snapshot.store(Arc::new(Snapshot::new(&self.facts, deployment)));
+        self.snapshot
+            .store(Arc::new(Snapshot::new(&self.facts, deployment)));
     }
 
     /// Whether the server has not been told to stop.

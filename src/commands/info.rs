@@ -27,11 +27,19 @@ pub async fn run(json: bool) -> Result<String, serde_json::Error> {
         Some(endpoint) => metadata::once(&endpoint).await,
         None => facts.deployment_at_start(),
     };
-    let info = Info { build: facts.build_report(&deployment), info: facts.system_info() };
+    let info = Info {
+        build: facts.build_report(&deployment),
+        info: facts.system_info(),
+    };
     if json {
         return serde_json::to_string_pretty(&info).map(|text| text + "\n");
     }
-    let mut text = format!("{} Bifora on {}: {}\n", Arch::COMPILED.mark(), Arch::COMPILED, info.build.origin);
+    let mut text = format!(
+        "{} Bifora on {}: {}\n",
+        Arch::COMPILED.mark(),
+        Arch::COMPILED,
+        info.build.origin
+    );
     for section in info.build.sections().into_iter().chain(info.info.sections()) {
         let _ = write!(text, "\n{section}");
     }

@@ -30,7 +30,9 @@ pub async fn run(settings: &Settings, started: Started) -> Result<Ending, ServeE
     // Before anything else: as PID 1 a signal without a receiver would be lost.
     let signals = shutdown::Signals::new().map_err(ServeError::Signals)?;
     let address = SocketAddr::new(settings.host, settings.port);
-    let listener = TcpListener::bind(address).await.map_err(|error| ServeError::Bind(address, error))?;
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|error| ServeError::Bind(address, error))?;
     let bound = listener.local_addr().unwrap_or(address);
 
     let facts = Facts::gather(Environment::from_process(), started);
@@ -38,7 +40,9 @@ pub async fn run(settings: &Settings, started: Started) -> Result<Ending, ServeE
     let app = Arc::new(App::new(facts, web::Limits::from(settings), phase.clone()));
     if let Some(endpoint) = app.facts.metadata_endpoint() {
         let app = app.clone();
-        tokio::spawn(metadata::watch(endpoint, move |deployment| app.deployed(&deployment)));
+        tokio::spawn(metadata::watch(endpoint, move |deployment| {
+            app.deployed(&deployment)
+        }));
     }
     tracing::info!(
         address = %bound,

@@ -50,19 +50,29 @@ impl Limits {
             version: Some(2),
             // The tightest limit on the way to the root is the one that holds.
             cpus: folders.iter().filter_map(cpus).min_by(f64::total_cmp),
-            memory: folders.iter().filter_map(|f| read(f, "memory.max")?.parse().ok()).min(),
-            memory_used: folders.iter().find_map(|f| read(f, "memory.current")?.parse().ok()),
+            memory: folders
+                .iter()
+                .filter_map(|f| read(f, "memory.max")?.parse().ok())
+                .min(),
+            memory_used: folders
+                .iter()
+                .find_map(|f| read(f, "memory.current")?.parse().ok()),
         }
     }
 
     fn version_1(tree: &Path, groups: &str) -> Self {
         let folders = |controller: &str| {
-            let group = group(groups, |controllers| controllers.split(',').any(|c| c == controller));
+            let group = group(groups, |controllers| {
+                controllers.split(',').any(|c| c == controller)
+            });
             path_and_ancestors(&tree.join(controller), group)
         };
         let number = |folder: &PathBuf, file: &str| read(folder, file)?.parse::<i64>().ok();
         let cpus = |folder: &PathBuf| {
-            let (quota, period) = (number(folder, "cpu.cfs_quota_us")?, number(folder, "cpu.cfs_period_us")?);
+            let (quota, period) = (
+                number(folder, "cpu.cfs_quota_us")?,
+                number(folder, "cpu.cfs_period_us")?,
+            );
             ratio(u64::try_from(quota).ok()?, u64::try_from(period).ok()?)
         };
         // Without a limit the file holds the largest number of whole pages.
@@ -72,7 +82,11 @@ impl Limits {
         Self {
             version: Some(1),
             cpus: folders("cpu").iter().filter_map(cpus).min_by(f64::total_cmp),
-            memory: memory.iter().filter_map(|f| bytes(f, "memory.limit_in_bytes")).filter(limited).min(),
+            memory: memory
+                .iter()
+                .filter_map(|f| bytes(f, "memory.limit_in_bytes"))
+                .filter(limited)
+                .min(),
             memory_used: memory.iter().find_map(|f| bytes(f, "memory.usage_in_bytes")),
         }
     }
@@ -85,8 +99,16 @@ impl Limits {
             "read from control groups in /sys/fs/cgroup, which are not to be had here"
         };
         Section::new("limits", "Container limits")
-            .row("Control groups", self.version.map(|v| format!("version {v}")), how)
-            .row("CPU", self.cpus.map(|cpus| format!("{cpus} of a CPU's time")), how)
+            .row(
+                "Control groups",
+                self.version.map(|v| format!("version {v}")),
+                how,
+            )
+            .row(
+                "CPU",
+                self.cpus.map(|cpus| format!("{cpus} of a CPU's time")),
+                how,
+            )
             .row("Memory", self.memory.map(text::bytes), how)
             .row("Memory in use", self.memory_used.map(text::bytes), how)
     }
@@ -111,11 +133,16 @@ fn path_and_ancestors(tree: &Path, group: &str) -> Vec<PathBuf> {
 }
 
 fn read(folder: &Path, file: &str) -> Option<String> {
-    fs::read_to_string(folder.join(file)).ok().map(|value| value.trim().to_owned())
+    fs::read_to_string(folder.join(file))
+        .ok()
+        .map(|value| value.trim().to_owned())
 }
 
 fn ratio(quota: u64, period: u64) -> Option<f64> {
-    #[expect(clippy::cast_precision_loss, reason = "microseconds of a period, far below 2^52")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "microseconds of a period, far below 2^52"
+    )]
     (period > 0).then(|| quota as f64 / period as f64)
 }
 
@@ -145,7 +172,15 @@ mod tests {
             ("sys/fs/cgroup/ecs/task/bifora/memory.current", "4096\n"),
         ]);
         let memory = Some(1 << 30);
-        assert_eq!(found, Limits { version: Some(2), cpus: Some(0.5), memory, memory_used: Some(4096) });
+        assert_eq!(
+            found,
+            Limits {
+                version: Some(2),
+                cpus: Some(0.5),
+                memory,
+                memory_used: Some(4096)
+            }
+        );
     }
 
     #[test]
@@ -155,15 +190,32 @@ mod tests {
             ("proc/self/cgroup", groups),
             ("sys/fs/cgroup/cpu/cpu.cfs_quota_us", "200000\n"),
             ("sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n"),
-            ("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n"),
+            (
+                "sys/fs/cgroup/memory/memory.limit_in_bytes",
+                "9223372036854771712\n",
+            ),
             ("sys/fs/cgroup/memory/memory.usage_in_bytes", "8192\n"),
         ]);
-        assert_eq!(found, Limits { version: Some(1), cpus: Some(2.0), memory: None, memory_used: Some(8192) });
+        assert_eq!(
+            found,
+            Limits {
+                version: Some(1),
+                cpus: Some(2.0),
+                memory: None,
+                memory_used: Some(8192)
+            }
+        );
         let none = limits(&[
             ("sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n"),
             ("sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n"),
         ]);
-        assert_eq!(none, Limits { version: Some(1), ..Limits::default() });
+        assert_eq!(
+            none,
+            Limits {
+                version: Some(1),
+                ..Limits::default()
+            }
+        );
     }
 
     #[test]
@@ -175,6 +227,12 @@ mod tests {
             ("sys/fs/cgroup/cpu.max", "x 0\n"),
             ("sys/fs/cgroup/memory.max", "-5\n"),
         ]);
-        assert_eq!(found, Limits { version: Some(2), ..Limits::default() });
+        assert_eq!(
+            found,
+            Limits {
+                version: Some(2),
+                ..Limits::default()
+            }
+        );
     }
 }

@@ -25,13 +25,16 @@ pub struct Cpu {
 impl Cpu {
     /// Reads the CPU; files are taken below `root`.
     pub fn read(root: &Path) -> Self {
-        let system = System::new_with_specifics(RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing()));
+        let cpus = RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing());
+        let system = System::new_with_specifics(cpus).ok();
         let cache_line = root.join("sys/devices/system/cpu/cpu0/cache/index0/coherency_line_size");
         Self {
-            model: system.cpus().iter().find_map(|cpu| text::clean(cpu.brand())),
+            model: system.and_then(|system| system.cpus().iter().find_map(|cpu| text::clean(cpu.brand()))),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             features: features().into_iter().map(ToOwned::to_owned).collect(),
-            cache_line: fs::read_to_string(cache_line).ok().and_then(|size| size.trim().parse().ok()),
+            cache_line: fs::read_to_string(cache_line)
+                .ok()
+                .and_then(|size| size.trim().parse().ok()),
         }
     }
 }
@@ -51,7 +54,10 @@ fn features() -> Vec<&'static str> {
         "AES" => "aes",
         "SHA" => "sha",
     ];
-    all.into_iter().filter(|(_, found)| *found).map(|(name, _)| name).collect()
+    all.into_iter()
+        .filter(|(_, found)| *found)
+        .map(|(name, _)| name)
+        .collect()
 }
 
 #[cfg(target_arch = "aarch64")]
@@ -70,5 +76,8 @@ fn features() -> Vec<&'static str> {
         "AES" => "aes",
         "SHA-2" => "sha2",
     ];
-    all.into_iter().filter(|(_, found)| *found).map(|(name, _)| name).collect()
+    all.into_iter()
+        .filter(|(_, found)| *found)
+        .map(|(name, _)| name)
+        .collect()
 }

@@ -25,14 +25,23 @@ pub struct Machine {
 impl Machine {
     /// Reads the files below `root`.
     pub fn read(root: &Path) -> Self {
-        let kernel = fs::read_to_string(root.join("proc/sys/kernel/arch")).ok().and_then(|k| text::clean(&k));
+        let kernel = fs::read_to_string(root.join("proc/sys/kernel/arch"))
+            .ok()
+            .and_then(|k| text::clean(&k));
         let cpuinfo = fs::read_to_string(root.join("proc/cpuinfo")).unwrap_or_default();
         // qemu-user answers /proc/self/exe with the program's path, and lets this one through.
         let executable = fs::read_link(root.join("proc/thread-self/exe")).ok();
-        let executable = executable.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy());
+        let executable = executable
+            .as_deref()
+            .and_then(Path::file_name)
+            .map(|name| name.to_string_lossy());
         Self {
             compiled: Arch::COMPILED,
-            uname: rustix::system::uname().machine().to_str().ok().and_then(text::clean),
+            uname: rustix::system::uname()
+                .machine()
+                .to_str()
+                .ok()
+                .and_then(text::clean),
             emulator: emulator(Arch::COMPILED, kernel.as_deref(), &cpuinfo, executable.as_deref()),
             kernel,
         }
@@ -68,8 +77,14 @@ mod tests {
 
     #[test]
     fn native_is_native() {
-        assert_eq!(emulator(Arch::X86_64, Some("x86_64"), INTEL, Some("bifora")), None);
-        assert_eq!(emulator(Arch::Aarch64, Some("aarch64"), GRAVITON, Some("bifora")), None);
+        assert_eq!(
+            emulator(Arch::X86_64, Some("x86_64"), INTEL, Some("bifora")),
+            None
+        );
+        assert_eq!(
+            emulator(Arch::Aarch64, Some("aarch64"), GRAVITON, Some("bifora")),
+            None
+        );
         assert_eq!(emulator(Arch::Aarch64, None, GRAVITON, None), None);
         assert_eq!(emulator(Arch::X86_64, None, "", None), None);
     }
@@ -77,10 +92,20 @@ mod tests {
     #[test]
     fn emulators_are_noticed() {
         let judge = |kernel, cpuinfo, executable| emulator(Arch::Aarch64, kernel, cpuinfo, executable);
-        assert_eq!(judge(Some("x86_64"), INTEL, Some("qemu-aarch64-static")).as_deref(), Some("qemu-user"));
-        assert_eq!(judge(None, INTEL, None).as_deref(), Some("an emulator on x86_64"), "an old kernel");
+        assert_eq!(
+            judge(Some("x86_64"), INTEL, Some("qemu-aarch64-static")).as_deref(),
+            Some("qemu-user")
+        );
+        assert_eq!(
+            judge(None, INTEL, None).as_deref(),
+            Some("an emulator on x86_64"),
+            "an old kernel"
+        );
         // Newer emulators make up a cpuinfo of the architecture they play.
-        assert_eq!(judge(Some("x86_64"), GRAVITON, None).as_deref(), Some("an emulator on x86_64"));
+        assert_eq!(
+            judge(Some("x86_64"), GRAVITON, None).as_deref(),
+            Some("an emulator on x86_64")
+        );
         let rosetta = emulator(Arch::X86_64, Some("aarch64"), "", Some("rosetta"));
         assert_eq!(rosetta.as_deref(), Some("Rosetta"));
     }

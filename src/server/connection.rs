@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::Request;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -46,9 +46,18 @@ pub(super) async fn serve(
             Ok::<_, Infallible>(answer.unwrap_or_else(|never| match never {}))
         }
     });
-    let io = TokioIo::new(Noted { stream, activity: activity.clone() });
-    let mut connection = pin!(http1::Builder::new().header_read_timeout(None).serve_connection(io, service));
-    let mut look = pin!(tokio::time::sleep_until(activity.next_look(timeouts).unwrap_or_else(Instant::now)));
+    let io = TokioIo::new(Noted {
+        stream,
+        activity: activity.clone(),
+    });
+    let mut connection = pin!(
+        http1::Builder::new()
+            .header_read_timeout(None)
+            .serve_connection(io, service)
+    );
+    let mut look = pin!(tokio::time::sleep_until(
+        activity.next_look(timeouts).unwrap_or_else(Instant::now)
+    ));
     let mut draining = false;
     loop {
         tokio::select! {
@@ -80,7 +89,10 @@ struct Activity {
 impl Activity {
     fn new() -> Self {
         // A new connection must bring its first request within the header time-out.
-        Self { start: Instant::now(), note: AtomicU64::new(READING) }
+        Self {
+            start: Instant::now(),
+            note: AtomicU64::new(READING),
+        }
     }
 
     fn note(&self, doing: u64) {
@@ -126,7 +138,11 @@ struct Noted {
 }
 
 impl AsyncRead for Noted {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let poll = Pin::new(&mut self.stream).poll_read(cx, buf);
         if buf.filled().len() > before {
@@ -189,13 +205,21 @@ mod tests {
         let activity = Activity::new();
         assert_eq!(left(&activity).await, 10, "a connection that never asks");
         activity.answering();
-        assert_eq!(left(&activity).await, u64::MAX, "an answer takes what its own time-out allows");
+        assert_eq!(
+            left(&activity).await,
+            u64::MAX,
+            "an answer takes what its own time-out allows"
+        );
         activity.idle();
         assert_eq!(left(&activity).await, 75, "between requests");
         activity.idle();
         activity.bytes();
         tokio::time::sleep(Duration::from_secs(6)).await;
         activity.bytes();
-        assert_eq!(left(&activity).await, 4, "more bytes of the same headers win no time");
+        assert_eq!(
+            left(&activity).await,
+            4,
+            "more bytes of the same headers win no time"
+        );
     }
 }

@@ -44,16 +44,25 @@ impl From<CachePolicy> for HeaderValue {
 /// # Panics
 /// When there is no such file. Every page is rendered at start, so that a test finds it.
 pub fn url(name: &str) -> &'static str {
-    ASSETS.iter().find(|asset| asset.name == name).map_or_else(|| panic!("static/{name} is not embedded"), |a| a.url)
+    ASSETS
+        .iter()
+        .find(|asset| asset.name == name)
+        .map_or_else(|| panic!("static/{name} is not embedded"), |a| a.url)
 }
 
 /// A file. Behind a load balancer the page may have come from another version of the app: a name with another hash
 /// gets this version's file, not to be kept, rather than a page without its style.
 pub async fn serve(Path(file): Path<String>, headers: HeaderMap) -> Response {
-    let exact = ASSETS.iter().find(|asset| asset.file == file).map(|asset| (asset, CachePolicy::Immutable));
+    let exact = ASSETS
+        .iter()
+        .find(|asset| asset.file == file)
+        .map(|asset| (asset, CachePolicy::Immutable));
     let similar = || {
         let name = without_hash(&file);
-        ASSETS.iter().find(|asset| asset.name == name).map(|asset| (asset, CachePolicy::Revalidate))
+        ASSETS
+            .iter()
+            .find(|asset| asset.name == name)
+            .map(|asset| (asset, CachePolicy::Revalidate))
     };
     match exact.or_else(similar) {
         Some((asset, policy)) => asset.answer(policy, &headers),
@@ -82,9 +91,14 @@ impl Asset {
         let mut response = if matches(headers, &etag) {
             StatusCode::NOT_MODIFIED.into_response()
         } else {
-            let mut response = typed(HeaderValue::from_static(self.media_type), Bytes::from_static(body));
+            let mut response = typed(
+                HeaderValue::from_static(self.media_type),
+                Bytes::from_static(body),
+            );
             if let Some(encoding) = encoding {
-                response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
+                response
+                    .headers_mut()
+                    .insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
             }
             response
         };
@@ -114,8 +128,12 @@ impl Asset {
 /// `If-None-Match`, compared weakly as RFC 9110 (13.1.2) asks for.
 fn matches(headers: &HeaderMap, etag: &str) -> bool {
     let values = headers.get_all(header::IF_NONE_MATCH);
-    let tags = values.into_iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(','));
-    tags.map(str::trim).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+    let tags = values
+        .into_iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|text| text.split(','));
+    tags.map(str::trim)
+        .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }
 
 #[cfg(test)]
@@ -129,16 +147,25 @@ mod tests {
         for asset in ASSETS {
             let Some(gzip) = asset.gzip else { continue };
             let mut plain = Vec::new();
-            flate2::read::GzDecoder::new(gzip).read_to_end(&mut plain).expect("gzip");
+            flate2::read::GzDecoder::new(gzip)
+                .read_to_end(&mut plain)
+                .expect("gzip");
             assert_eq!(plain, asset.identity, "{}", asset.name);
-            assert!(asset.brotli.is_some_and(|b| b.len() < asset.identity.len()), "{}", asset.name);
+            assert!(
+                asset.brotli.is_some_and(|b| b.len() < asset.identity.len()),
+                "{}",
+                asset.name
+            );
         }
         assert!(ASSETS.iter().any(|asset| asset.gzip.is_some()));
     }
 
     #[test]
     fn the_client_chooses_the_form() {
-        let asset = ASSETS.iter().find(|asset| asset.name == "style.css").expect("style.css");
+        let asset = ASSETS
+            .iter()
+            .find(|asset| asset.name == "style.css")
+            .expect("style.css");
         for (accept, encoding) in [
             ("gzip, deflate, br", Some("br")),
             ("gzip", Some("gzip")),

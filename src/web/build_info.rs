@@ -25,7 +25,11 @@ pub(super) struct BuildInfoPage<'a> {
 
 impl<'a> BuildInfoPage<'a> {
     pub(super) fn new(report: &'a BuildReport) -> Self {
-        Self { arch: report.build.arch, origin: &report.origin, sections: report.sections() }
+        Self {
+            arch: report.build.arch,
+            origin: &report.origin,
+            sections: report.sections(),
+        }
     }
 
     pub(super) fn body(&self) -> Bytes {
@@ -39,5 +43,9 @@ impl<'a> BuildInfoPage<'a> {
 ))]
 pub async fn page(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     let snapshot = app.snapshot.load();
-    negotiate::page_or_json(&headers, || snapshot.build_page.clone(), || snapshot.build_keys.clone())
+    negotiate::page_or_json(
+        &headers,
+        || snapshot.build_page.clone(),
+        || snapshot.build_keys.clone(),
+    )
 }

@@ -61,7 +61,10 @@ pub async fn edge(State(app): State<Arc<App>>, request: Request, next: Next) -> 
 
 fn log(id: &RequestId, method: &str, route: &str, status: u16, took: Duration, slow: Duration) {
     let duration_ms = took.as_secs_f64() * 1e3;
-    if status >= 500 {
+    if status == 503 {
+        // Said by intent, in numbers that could bury what is broken.
+        tracing::warn!(request_id = %id, method, route, status, duration_ms, "request refused");
+    } else if status >= 500 {
         tracing::error!(request_id = %id, method, route, status, duration_ms, "request failed");
     } else if took >= slow {
         tracing::warn!(request_id = %id, method, route, status, duration_ms, "slow request");

@@ -36,7 +36,12 @@ impl Problem {
     /// A problem with words of its own.
     pub fn new(status: StatusCode, detail: &str) -> Self {
         let title = status.canonical_reason().unwrap_or("Error").to_owned();
-        Self { status: status.as_u16(), title, detail: detail.to_owned(), request_id: String::new() }
+        Self {
+            status: status.as_u16(),
+            title,
+            detail: detail.to_owned(),
+            request_id: String::new(),
+        }
     }
 
     /// What there is to say of a status that came without words.
@@ -44,7 +49,9 @@ impl Problem {
         let detail = match status {
             StatusCode::REQUEST_TIMEOUT => "The request did not arrive in time.",
             StatusCode::PAYLOAD_TOO_LARGE => "The request's body is larger than this server takes.",
-            status if status.is_server_error() => "Something went wrong on this side. The log knows what, by the request id.",
+            status if status.is_server_error() => {
+                "Something went wrong on this side. The log knows what, by the request id."
+            }
             _ => "The request could not be understood.",
         };
         Self::new(status, detail)
@@ -73,11 +80,25 @@ struct ErrorPage {
 /// Gives an error the body that the client can read.
 pub(super) fn dress(response: &mut Response, html: bool, id: &RequestId) {
     let status = response.status();
-    let mut problem = response.extensions_mut().remove::<Problem>().unwrap_or_else(|| Problem::of(status));
+    let mut problem = response
+        .extensions_mut()
+        .remove::<Problem>()
+        .unwrap_or_else(|| Problem::of(status));
     problem.request_id = id.to_string();
     let (media_type, body) = if html {
-        let Problem { status, title, detail, request_id } = problem;
-        let page = ErrorPage { arch: Arch::COMPILED, status, title, detail, request_id };
+        let Problem {
+            status,
+            title,
+            detail,
+            request_id,
+        } = problem;
+        let page = ErrorPage {
+            arch: Arch::COMPILED,
+            status,
+            title,
+            detail,
+            request_id,
+        };
         ("text/html; charset=utf-8", super::render(&page))
     } else {
         ("application/problem+json", snapshot::json(&problem))
@@ -96,22 +117,32 @@ pub async fn not_found() -> Problem {
 
 /// A page, but not by this method; `Allow` tells which.
 pub async fn method_not_allowed() -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This address does not take this method; the header Allow says which it takes.")
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "This address does not take this method; the header Allow says which it takes.",
+    )
 }
 
 /// More requests at once than the server takes.
 pub(super) fn overloaded() -> Response {
-    let mut response =
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Too many requests at once. Please try again in a second.").into_response();
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    let mut response = Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "Too many requests at once. Please try again in a second.",
+    )
+    .into_response();
+    response
+        .headers_mut()
+        .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }
 
 /// A handler panicked; its words go to the log.
 #[expect(clippy::needless_pass_by_value, reason = "the layer's signature")]
 pub(super) fn panicked(panic: Box<dyn Any + Send>) -> Response {
-    let words = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    let words = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
     tracing::error!(panic = words.unwrap_or("without words"), "a handler panicked");
     StatusCode::INTERNAL_SERVER_ERROR.into_response()
 }
-

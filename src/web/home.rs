@@ -26,7 +26,11 @@ pub(super) struct HomePage<'a> {
 
 impl<'a> HomePage<'a> {
     pub(super) fn new(who: &'a WhoAmI, random_text: Option<String>) -> Self {
-        Self { arch: who.arch, who, random_text }
+        Self {
+            arch: who.arch,
+            who,
+            random_text,
+        }
     }
 
     pub(super) fn body(&self) -> Bytes {
@@ -59,7 +63,9 @@ pub async fn draw(State(app): State<Arc<App>>, form: Result<Form<RandomForm>, Fo
 
 /// 5 to 15 of `[A-Za-z0-9]`.
 fn random_text() -> String {
-    std::iter::repeat_with(fastrand::alphanumeric).take(fastrand::usize(5..=15)).collect()
+    std::iter::repeat_with(fastrand::alphanumeric)
+        .take(fastrand::usize(5..=15))
+        .collect()
 }
 
 #[cfg(test)]

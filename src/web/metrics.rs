@@ -7,7 +7,9 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::Response;
-use prometheus::{Encoder, Gauge, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use prometheus::{
+    Encoder, Gauge, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+};
 
 use super::{App, negotiate};
 use crate::arch::Arch;
@@ -40,20 +42,30 @@ impl Metrics {
         let metrics = Self {
             registry: Registry::new(),
             requests: IntCounterVec::new(
-                Opts::new("http_requests_total", "Requests answered, by method, route pattern and status."),
+                Opts::new(
+                    "http_requests_total",
+                    "Requests answered, by method, route pattern and status.",
+                ),
                 &labels,
             )
             .expect("valid names"),
             durations: HistogramVec::new(
-                HistogramOpts::new("http_request_duration_seconds", "Time from a request's headers to its answer.")
-                    .buckets(BUCKETS.to_vec()),
+                HistogramOpts::new(
+                    "http_request_duration_seconds",
+                    "Time from a request's headers to its answer.",
+                )
+                .buckets(BUCKETS.to_vec()),
                 &labels,
             )
             .expect("valid names"),
-            in_flight: IntGauge::new("http_requests_in_flight", "Requests being answered.").expect("a valid name"),
+            in_flight: IntGauge::new("http_requests_in_flight", "Requests being answered.")
+                .expect("a valid name"),
             memory: gauge("process_resident_memory_bytes", "Resident memory size in bytes."),
             threads: gauge("process_threads", "Number of threads."),
-            start: gauge("process_start_time_seconds", "Start time of the process since the Unix epoch, in seconds."),
+            start: gauge(
+                "process_start_time_seconds",
+                "Start time of the process since the Unix epoch, in seconds.",
+            ),
         };
         let commit = build.commit.clone().unwrap_or_else(|| "unknown".to_owned());
         let build_info = IntGauge::with_opts(
@@ -75,7 +87,10 @@ impl Metrics {
             Box::new(build_info),
         ];
         for collector in collectors {
-            metrics.registry.register(collector).expect("each name is registered once");
+            metrics
+                .registry
+                .register(collector)
+                .expect("each name is registered once");
         }
         metrics
     }
@@ -83,7 +98,18 @@ impl Metrics {
     /// Counts a request in; the visit counts it out, whatever becomes of it.
     pub(super) fn enter<'a>(&'a self, method: &Method, route: &'a str) -> Visit<'a> {
         self.in_flight.inc();
-        Visit { metrics: self, method: label(method), route, left: false }
+        Visit {
+            metrics: self,
+            method: label(method),
+            route,
+            left: false,
+        }
+    }
+
+    /// How many requests are being answered.
+    #[cfg(test)]
+    pub(super) fn in_flight(&self) -> i64 {
+        self.in_flight.get()
     }
 
     fn text(&self, started: Started) -> Result<Vec<u8>, prometheus::Error> {
@@ -92,7 +118,12 @@ impl Metrics {
         let process = Process::now(started);
         set(&self.memory, process.memory);
         set(&self.threads, process.threads);
-        self.start.set(started.at.duration_since(SystemTime::UNIX_EPOCH).map_or(f64::NAN, |t| t.as_secs_f64()));
+        self.start.set(
+            started
+                .at
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .map_or(f64::NAN, |t| t.as_secs_f64()),
+        );
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(text)
@@ -123,7 +154,10 @@ impl Visit<'_> {
         self.left = true;
         let labels = [self.method, self.route, status.as_str()];
         self.metrics.requests.with_label_values(&labels).inc();
-        self.metrics.durations.with_label_values(&labels).observe(took.as_secs_f64());
+        self.metrics
+            .durations
+            .with_label_values(&labels)
+            .observe(took.as_secs_f64());
     }
 }
 
@@ -131,7 +165,10 @@ impl Drop for Visit<'_> {
     fn drop(&mut self) {
         self.metrics.in_flight.dec();
         if !self.left {
-            self.metrics.requests.with_label_values(&[self.method, self.route, CLIENT_GONE]).inc();
+            self.metrics
+                .requests
+                .with_label_values(&[self.method, self.route, CLIENT_GONE])
+                .inc();
         }
     }
 }
@@ -158,5 +195,8 @@ pub async fn scrape(State(app): State<Arc<App>>) -> Result<Response, StatusCode>
         tracing::error!(%error, "cannot write the metrics");
         StatusCode::INTERNAL_SERVER_ERROR
     })?;
-    Ok(negotiate::typed(HeaderValue::from_static(prometheus::TEXT_FORMAT), Bytes::from(text)))
+    Ok(negotiate::typed(
+        HeaderValue::from_static(prometheus::TEXT_FORMAT),
+        Bytes::from(text),
+    ))
 }

@@ -9,23 +9,30 @@ use axum::response::Response;
 pub fn quality<'a>(values: impl IntoIterator<Item = &'a HeaderValue>, name: &str) -> Option<u16> {
     let texts = values.into_iter().filter_map(|value| value.to_str().ok());
     let items = texts.flat_map(|text| text.split(','));
-    items.filter_map(|item| {
-        let mut parts = item.split(';').map(str::trim);
-        let named = parts.next()?.eq_ignore_ascii_case(name);
-        let weight = parts.find_map(|part| {
-            let (key, value) = part.split_once('=')?;
-            key.trim().eq_ignore_ascii_case("q").then(|| thousandths(value.trim()))
-        });
-        named.then_some(weight.unwrap_or(Some(1000))?)
-    })
-    .max()
+    items
+        .filter_map(|item| {
+            let mut parts = item.split(';').map(str::trim);
+            let named = parts.next()?.eq_ignore_ascii_case(name);
+            let weight = parts.find_map(|part| {
+                let (key, value) = part.split_once('=')?;
+                key.trim()
+                    .eq_ignore_ascii_case("q")
+                    .then(|| thousandths(value.trim()))
+            });
+            named.then_some(weight.unwrap_or(Some(1000))?)
+        })
+        .max()
 }
 
 /// `0.8` as 800; `None` for what is not a weight.
 fn thousandths(weight: &str) -> Option<u16> {
     let (whole, fraction) = weight.split_once('.').unwrap_or((weight, ""));
     let digits = fraction.len() <= 3 && fraction.bytes().all(|b| b.is_ascii_digit());
-    let fraction: u16 = if digits { format!("{fraction:0<3}").parse().ok()? } else { return None };
+    let fraction: u16 = if digits {
+        format!("{fraction:0<3}").parse().ok()?
+    } else {
+        return None;
+    };
     match whole {
         "0" => Some(fraction),
         "1" if fraction == 0 => Some(1000),
@@ -59,8 +66,15 @@ pub fn page_or_json(
     page: impl FnOnce() -> Bytes,
     value: impl FnOnce() -> Bytes,
 ) -> Response {
-    let mut response = if wants_html(headers) { html(page()) } else { json(value()) };
-    response.headers_mut().insert(header::VARY, HeaderValue::from_name(HeaderName::from(header::ACCEPT)));
+    let mut response = if wants_html(headers) {
+        html(page())
+    } else {
+        json(value())
+    };
+    response.headers_mut().insert(
+        header::VARY,
+        HeaderValue::from_name(HeaderName::from(header::ACCEPT)),
+    );
     response
 }
 
@@ -78,12 +92,17 @@ mod tests {
     use super::*;
 
     fn accepts_html(accept: &'static str) -> bool {
-        wants_html(&HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(accept))]))
+        wants_html(&HeaderMap::from_iter([(
+            header::ACCEPT,
+            HeaderValue::from_static(accept),
+        )]))
     }
 
     #[test]
     fn browsers_get_pages() {
-        assert!(accepts_html("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"));
+        assert!(accepts_html(
+            "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+        ));
         assert!(accepts_html("application/json, TEXT/HTML"));
         assert!(accepts_html("text/html;level=1;q=0.3"));
     }

@@ -17,7 +17,9 @@ pub struct RequestId(HeaderValue);
 impl RequestId {
     /// Takes the id from the headers of a request, or makes one.
     pub fn of(headers: &HeaderMap) -> Self {
-        let given = [&X_REQUEST_ID, &X_AMZN_TRACE_ID].into_iter().find_map(|name| headers.get(name).filter(|v| well_formed(v)));
+        let given = [&X_REQUEST_ID, &X_AMZN_TRACE_ID]
+            .into_iter()
+            .find_map(|name| headers.get(name).filter(|v| well_formed(v)));
         given.cloned().map_or_else(Self::random, Self)
     }
 
@@ -38,7 +40,10 @@ impl RequestId {
 /// 1 to 128 of the characters that ids are made of; `=` and `;` are in the load balancer's.
 fn well_formed(id: &HeaderValue) -> bool {
     (1..=LONGEST).contains(&id.len())
-        && id.as_bytes().iter().all(|b| b.is_ascii_alphanumeric() || b"-_.:=;/+@".contains(b))
+        && id
+            .as_bytes()
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_.:=;/+@".contains(b))
 }
 
 impl fmt::Display for RequestId {
@@ -55,7 +60,10 @@ mod tests {
 
     fn of(pairs: &[(&'static str, &str)]) -> String {
         let headers = pairs.iter().map(|(name, value)| {
-            (HeaderName::from_static(name), HeaderValue::from_str(value).expect("a header"))
+            (
+                HeaderName::from_static(name),
+                HeaderValue::from_str(value).expect("a header"),
+            )
         });
         RequestId::of(&headers.collect()).to_string()
     }
@@ -63,9 +71,15 @@ mod tests {
     #[test]
     fn well_formed_ids_are_kept() {
         let trace = "Self=1-67891234-12456789abcdef012345678;Root=1-67891233-abcdef012345678912345678";
-        assert_eq!(of(&[("x-request-id", "7f3a-1"), ("x-amzn-trace-id", trace)]), "7f3a-1");
+        assert_eq!(
+            of(&[("x-request-id", "7f3a-1"), ("x-amzn-trace-id", trace)]),
+            "7f3a-1"
+        );
         assert_eq!(of(&[("x-amzn-trace-id", trace)]), trace);
-        assert_eq!(of(&[("x-request-id", "no spaces"), ("x-amzn-trace-id", trace)]), trace);
+        assert_eq!(
+            of(&[("x-request-id", "no spaces"), ("x-amzn-trace-id", trace)]),
+            trace
+        );
     }
 
     #[test]
@@ -73,7 +87,10 @@ mod tests {
         let long = "a".repeat(129);
         for bad in ["", "a b", "<script>", "a\"b", "{}", "${jndi}", long.as_str()] {
             let id = of(&[("x-request-id", bad)]);
-            assert!(id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()), "{bad} became {id}");
+            assert!(
+                id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()),
+                "{bad} became {id}"
+            );
         }
         assert_ne!(of(&[]), of(&[]));
     }

@@ -44,5 +44,7 @@ impl Snapshot {
 
 /// A value as a JSON body.
 pub(super) fn json(value: &impl Serialize) -> Bytes {
-    serde_json::to_vec(value).expect("types without maps of other keys than text serialize").into()
+    serde_json::to_vec(value)
+        .expect("types without maps of other keys than text serialize")
+        .into()
 }

@@ -24,6 +24,11 @@ struct SystemInfoPage {
 ))]
 pub async fn page(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     let info = app.facts.system_info();
-    let page = || super::render(&SystemInfoPage { arch: info.machine.compiled, sections: info.sections() });
+    let page = || {
+        super::render(&SystemInfoPage {
+            arch: info.machine.compiled,
+            sections: info.sections(),
+        })
+    };
     negotiate::page_or_json(&headers, page, || snapshot::json(&info))
 }
