@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::arch::Arch;
-use crate::build_info::BuildInfo;
+use crate::build_info::{self, BuildInfo};
 use crate::circleci::CircleCi;
 use crate::codebuild::CodeBuild;
 use crate::deployment::{Deployment, Status};
@@ -173,7 +173,9 @@ impl BuildReport {
             && !ci.starts_with(compiled.as_str())
         {
             section.note = Some(format!(
-                "The binary was compiled from {compiled}, but the CI variables say {ci}."
+                "The binary was compiled from {}, but the CI variables say {}.",
+                build_info::short(Some(compiled)),
+                build_info::short(Some(ci)),
             ));
         }
         section

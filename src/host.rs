@@ -242,12 +242,12 @@ impl SystemInfo {
                 "the clock is outside the years 1970 to 9999",
             )
             .row("Uptime", Some(uptime(self.process.uptime)), "");
-        let names = Some(self.environment.join(", ")).filter(|names| !names.is_empty());
-        let environment = Section::new("environment", "Environment").row(
-            "Facts are read from",
-            names,
-            "none of the variables that Bifora reads as facts is set",
-        );
+        let names = match self.environment.as_slice() {
+            [] => "no variable: none of those that Bifora looks at is set".to_owned(),
+            names => names.join(", "),
+        };
+        let environment =
+            Section::new("environment", "Environment").row("Facts are read from", Some(names), "");
         vec![machine, cpu, memory, self.limits.section(), process, environment]
     }
 }

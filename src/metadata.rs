@@ -151,7 +151,7 @@ mod tests {
         let told = Arc::new(Mutex::new(Vec::new()));
         let tell = told.clone();
         let watching = tokio::spawn(watch(address, move |d| {
-            tell.lock().expect("not poisoned").push(d.status)
+            tell.lock().expect("not poisoned").push(d.status);
         }));
         for turn in 0.. {
             if watching.is_finished() {

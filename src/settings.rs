@@ -102,7 +102,7 @@ impl From<Bounded> for Duration {
     }
 }
 
-const HOUR: Duration = Duration::from_secs(3600);
+const HOUR: Duration = Duration::from_hours(1);
 
 /// An IP address.
 pub fn address(text: &str) -> Result<IpAddr, String> {

@@ -1,5 +1,6 @@
 //! Foreign text made fit to show: bounded, one line, nothing that hides or reorders what stands beside it.
 
+use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
 /// The longest text that is shown, in characters; what is cut is said.
@@ -23,14 +24,16 @@ pub fn clean(raw: &str) -> Option<String> {
     let mut text: String = raw.chars().take(MAX_CHARS).map(shown).collect();
     let length = raw.chars().count();
     if length > MAX_CHARS {
-        text.push_str(&format!("… (cut: {length} characters)"));
+        let _ = write!(text, "… (cut: {length} characters)");
     }
     Some(text)
 }
 
+/// Seconds from 1970 to the year 10000, which RFC 3339 cannot write.
+const YEAR_10000: Duration = Duration::from_hours(70_389_528);
+
 /// RFC 3339 in UTC, whole seconds; `None` for a clock outside the years 1970 to 9999.
 pub fn rfc3339(time: SystemTime) -> Option<String> {
-    const YEAR_10000: Duration = Duration::from_secs(253_402_300_800);
     time.duration_since(SystemTime::UNIX_EPOCH)
         .is_ok_and(|since| since < YEAR_10000)
         .then(|| humantime::format_rfc3339_seconds(time).to_string())
@@ -78,10 +81,7 @@ mod tests {
             Some("1970-01-01T00:00:00Z")
         );
         assert_eq!(rfc3339(SystemTime::UNIX_EPOCH - Duration::from_secs(1)), None);
-        assert_eq!(
-            rfc3339(SystemTime::UNIX_EPOCH + Duration::from_secs(253_402_300_800)),
-            None
-        );
+        assert_eq!(rfc3339(SystemTime::UNIX_EPOCH + YEAR_10000), None);
     }
 
     #[test]

@@ -164,6 +164,10 @@
     go();
   });
 
+  // Leaving breaks off an open question, which must not count as failed; the page may come back from the browser's memory.
+  addEventListener("pagehide", halt);
+  addEventListener("pageshow", (event) => event.persisted && go());
+
   byId("tally-plain").hidden = true;
   for (const shown of [byId("tally-live"), toggle, reset]) shown.hidden = false;
   // The page itself is an answer, too.

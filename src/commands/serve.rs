@@ -41,7 +41,7 @@ pub async fn run(settings: &Settings, started: Started) -> Result<Ending, ServeE
     if let Some(endpoint) = app.facts.metadata_endpoint() {
         let app = app.clone();
         tokio::spawn(metadata::watch(endpoint, move |deployment| {
-            app.deployed(&deployment)
+            app.deployed(&deployment);
         }));
     }
     tracing::info!(

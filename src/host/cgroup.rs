@@ -40,7 +40,7 @@ impl Limits {
     }
 
     fn version_2(tree: &Path, groups: &str) -> Self {
-        let folders = path_and_ancestors(tree, group(groups, |controllers| controllers.is_empty()));
+        let folders = path_and_ancestors(tree, group(groups, str::is_empty));
         let cpus = |folder: &PathBuf| {
             let max = read(folder, "cpu.max")?;
             let (quota, period) = max.split_once(' ')?;
@@ -93,24 +93,21 @@ impl Limits {
 
     /// The facts as people read them.
     pub fn section(&self) -> Section {
-        let how = if self.version.is_some() {
-            "the control group sets no limit"
-        } else {
-            "read from control groups in /sys/fs/cgroup, which are not to be had here"
-        };
+        const HOW: &str = "read from control groups in /sys/fs/cgroup, which are not to be had here";
+        let limit = |limit: Option<String>| limit.or_else(|| self.version.map(|_| "no limit".to_owned()));
         Section::new("limits", "Container limits")
             .row(
                 "Control groups",
                 self.version.map(|v| format!("version {v}")),
-                how,
+                HOW,
             )
             .row(
                 "CPU",
-                self.cpus.map(|cpus| format!("{cpus} of a CPU's time")),
-                how,
+                limit(self.cpus.map(|cpus| format!("{cpus} of a CPU's time"))),
+                HOW,
             )
-            .row("Memory", self.memory.map(text::bytes), how)
-            .row("Memory in use", self.memory_used.map(text::bytes), how)
+            .row("Memory", limit(self.memory.map(text::bytes)), HOW)
+            .row("Memory in use", self.memory_used.map(text::bytes), HOW)
     }
 }
 

@@ -90,6 +90,6 @@ pub fn watch(mut signals: Signals, delay: Duration) -> watch::Receiver<Phase> {
 pub async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
     if phase.wait_for(|now| *now >= wanted).await.is_err() {
         // The sender is gone without having said so: nobody will ever tell this server to stop.
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }

@@ -36,6 +36,9 @@ pub struct Metrics {
 
 impl Metrics {
     /// Counters at zero.
+    ///
+    /// # Panics
+    /// When a name is not one that Prometheus takes; they are all written here.
     pub fn new(build: &BuildInfo) -> Self {
         let labels = ["method", "route", "status"];
         let gauge = |name: &str, help: &str| Gauge::new(name, help).expect("a valid name");

@@ -1,7 +1,7 @@
 //! What the client can read: `Accept` and `Accept-Encoding` (RFC 9110, section 12.5), and bodies to match.
 
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 
 /// How much a list such as `text/html, */*;q=0.8` wants `name`, in thousandths; `None` when it is not named. Anything
@@ -71,10 +71,9 @@ pub fn page_or_json(
     } else {
         json(value())
     };
-    response.headers_mut().insert(
-        header::VARY,
-        HeaderValue::from_name(HeaderName::from(header::ACCEPT)),
-    );
+    response
+        .headers_mut()
+        .insert(header::VARY, HeaderValue::from_static("accept"));
     response
 }
 

@@ -80,12 +80,13 @@ fn assert_dressed(headers: &HeaderMap) {
     );
 }
 
+async fn broken() -> &'static str {
+    panic!("the password is swordfish")
+}
+
 #[tokio::test]
 async fn a_panic_is_500_and_says_nothing_of_its_cause() {
     let (app, _tell) = app(&[]);
-    async fn broken() -> &'static str {
-        panic!("the password is swordfish")
-    }
     let router = guarded(Router::new().route("/broken", get(broken)), app.clone());
     for accept in ["text/html", "application/json"] {
         let response = ask(

@@ -75,7 +75,6 @@ test("works by keyboard alone, with the focus always to be seen", () =>
           name: element.id || element.textContent.trim(),
           ring: style.outlineStyle === "none" ? 0 : parseFloat(style.outlineWidth),
           inView: box.top >= 0 && box.bottom <= innerHeight && box.width > 0,
-          where: [box.top, box.bottom, innerHeight, scrollY],
           target: Math.min(box.width, box.height),
         };
       });

@@ -176,6 +176,18 @@ test("a question without an answer is given up", () =>
     await ask(page, "failed", 6000);
   }));
 
+test("leaving the page in the middle of a question is no failure", () =>
+  withPage(browser, { origin }, async (page) => {
+    await page.route("**/api/whoami", () => {});
+    await visit(page);
+    const asked = page.waitForRequest("**/api/whoami");
+    await page.clock.fastForward(600);
+    await asked;
+    await page.reload();
+    assert.equal(await count(page, "failed"), 0);
+    assert.equal(await count(page, "x86_64"), 2);
+  }));
+
 test("pauses while the tab is hidden", () =>
   withPage(browser, { origin }, async (page) => {
     await visit(page);

@@ -1,6 +1,7 @@
 //! Running other programs: with an environment as if typed by hand, and with errors that can be pasted into a shell.
 
 use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread;
@@ -44,18 +45,31 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     check(command, status)
 }
 
-/// As [`run`], but kills the command and fails when it takes longer than `limit`.
+/// As [`run`], but kills the command and fails when it takes longer than `limit`. The error ends with the last line of
+/// what the command complained of.
 pub(crate) fn run_within(command: &mut Command, limit: Duration) -> Result<()> {
     println!("{}", terminal::dim(&format!("$ {}", display(command))));
-    let mut child = start(command)?;
+    let mut child = start(command.stderr(Stdio::piped()))?;
+    let complaints = child.stderr.take().context("the error stream is not connected")?;
+    let complaints = thread::spawn(move || {
+        let mut last = String::new();
+        for line in BufReader::new(complaints).lines().map_while(Result::ok) {
+            eprintln!("{line}");
+            if !line.trim().is_empty() {
+                line.trim().clone_into(&mut last);
+            }
+        }
+        last
+    });
     let start = Instant::now();
-    loop {
+    let status = loop {
         if let Some(status) = child.try_wait()? {
-            return check(command, status);
+            break status;
         }
         if start.elapsed() > limit {
             child.kill().ok();
             child.wait().ok();
+            // Not waiting for what it complained of: something it has started may still hold the stream.
             bail!(
                 "`{}` took longer than {} and was ended",
                 display(command),
@@ -63,7 +77,8 @@ pub(crate) fn run_within(command: &mut Command, limit: Duration) -> Result<()> {
             );
         }
         thread::sleep(Duration::from_millis(50));
-    }
+    };
+    check(command, status).with_context(|| complaints.join().unwrap_or_default())
 }
 
 /// Starts the command; the error says which it was.
@@ -172,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_takes_too_long_is_ended() {
+    fn what_fails_or_takes_too_long_says_so() {
         let start = Instant::now();
         let error =
             run_within(Command::new("sleep").arg("60"), Duration::from_millis(100)).expect_err("too slow");

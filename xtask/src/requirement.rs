@@ -15,9 +15,6 @@ use crate::workspace::Workspace;
 /// of `deny.toml` changes between releases.
 pub(crate) const CARGO_DENY: &str = "0.20.2";
 
-/// The oldest release of Node.js whose test runner is good enough.
-const OLDEST_NODE: &str = "18";
-
 /// Something that has to be on the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Requirement {
@@ -94,7 +91,7 @@ impl Requirement {
             Self::Rustfmt => "rustfmt".to_owned(),
             Self::Clippy => "clippy".to_owned(),
             Self::CargoDeny => format!("cargo-deny {CARGO_DENY} or newer"),
-            Self::Node => format!("Node.js {OLDEST_NODE} or newer"),
+            Self::Node => "Node.js, as new as tests/browser/package.json asks for".to_owned(),
             Self::Npm => "npm".to_owned(),
             Self::BrowserPackages => "packages of the browser tests".to_owned(),
             Self::Chromium => "Chromium".to_owned(),
@@ -162,7 +159,10 @@ impl Requirement {
             ),
             Self::CargoDeny => cargo_deny(workspace).is_some(),
             Self::Node => {
-                read(command("node").arg("--version")).is_ok_and(|text| is_at_least(&text, OLDEST_NODE))
+                let manifest =
+                    fs::read_to_string(workspace.browser_tests().join("package.json")).unwrap_or_default();
+                let oldest = oldest_node(&manifest);
+                read(command("node").arg("--version")).is_ok_and(|text| is_at_least(&text, &oldest))
             }
             Self::Npm => find(&["npm"]).is_some(),
             Self::BrowserPackages => packages_are_current(&workspace.browser_tests()),
@@ -195,6 +195,13 @@ pub(crate) fn cargo_deny(workspace: &Workspace) -> Option<PathBuf> {
             read(command(program).arg("--version"))
                 .is_ok_and(|text| is_at_least(text.trim().trim_start_matches("cargo-deny "), CARGO_DENY))
         })
+}
+
+/// The release that a `package.json` asks for in `engines`, which has to be of the form `>=20.10`.
+fn oldest_node(manifest: &str) -> String {
+    let manifest: serde_json::Value = serde_json::from_str(manifest).unwrap_or_default();
+    let engine = manifest["engines"]["node"].as_str().unwrap_or_default();
+    engine.trim_start_matches(['>', '=', ' ']).to_owned()
 }
 
 fn is_at_least(found: &str, oldest: &str) -> bool {
@@ -236,10 +243,16 @@ mod tests {
 
     #[test]
     fn versions_of_programs_are_compared() {
-        assert!(is_at_least("v20.20.2\n", OLDEST_NODE));
-        assert!(!is_at_least("v16.1.0\n", OLDEST_NODE));
+        assert!(is_at_least("v20.20.2\n", "18"));
+        assert!(!is_at_least("v16.1.0\n", "18"));
         assert!(is_at_least("0.100.0", "0.20.2"));
         assert!(!is_at_least("", "18"));
+    }
+
+    #[test]
+    fn the_oldest_node_is_what_the_tests_ask_for() {
+        assert_eq!(oldest_node(r#"{ "engines": { "node": ">=20.10" } }"#), "20.10");
+        assert_eq!(oldest_node("{}"), "", "any will do");
     }
 
     #[test]

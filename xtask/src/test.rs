@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::Args;
 
 use crate::arch::Arch;
@@ -273,15 +273,31 @@ impl Session<'_> {
 
 fn advisories(session: &Session) -> Result<Outcome> {
     if let Err(error) = command::run_within(session.cargo_deny()?.args(["fetch", "db"]), FETCH_LIMIT) {
-        return Ok(Outcome::NotChecked(format!(
-            "the advisory database cannot be fetched: {error:#}"
-        )));
+        let error = format!("the advisory database cannot be fetched: {error:#}");
+        return if is_of_the_network(&error) {
+            Ok(Outcome::NotChecked(error))
+        } else {
+            Err(anyhow!(error))
+        };
     }
     session.run(
         session
             .cargo_deny()?
             .args(["check", "--disable-fetch", "advisories"]),
     )
+}
+
+/// Whether an error says that another machine could not be reached, in the words of git, curl and this program.
+fn is_of_the_network(error: &str) -> bool {
+    [
+        "unable to access",
+        "Could not resolve host",
+        "Failed to connect",
+        "Connection",
+        "took longer than",
+    ]
+    .iter()
+    .any(|words| error.contains(words))
 }
 
 fn browser(session: &Session) -> Result<Outcome> {
@@ -403,6 +419,16 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn only_the_network_excuses_a_check() {
+        assert!(is_of_the_network(
+            "fatal: unable to access 'https://example.org/': Could not resolve host"
+        ));
+        assert!(!is_of_the_network(
+            "fatal: could not create work tree dir: No space left on device"
+        ));
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
-use serde_json::de::DeserializeOwned;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -75,7 +75,10 @@ impl Request {
 
     /// The bytes on the wire.
     pub(crate) fn bytes(&self) -> Vec<u8> {
-        let mut head = format!("{} {} HTTP/1.1\r\nhost: bifora.test\r\n", self.method, self.target);
+        let mut head = format!(
+            "{} {} HTTP/1.1\r\nhost: bifora.test\r\n",
+            self.method, self.target
+        );
         for (name, value) in &self.headers {
             let _ = write!(head, "{name}: {value}\r\n");
         }
@@ -103,7 +106,11 @@ impl Answer {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.iter().filter(|(n, _)| n == name);
         let (_, value) = values.next()?;
-        assert!(values.next().is_none(), "{name} is there twice: {:?}", self.headers);
+        assert!(
+            values.next().is_none(),
+            "{name} is there twice: {:?}",
+            self.headers
+        );
         Some(value)
     }
 
@@ -247,10 +254,7 @@ impl Connection {
     async fn receive(&mut self) -> bool {
         let mut buffer = vec![0; 64 * 1024];
         let reading = tokio::time::timeout(PATIENCE, self.stream.read(&mut buffer));
-        let count = reading
-            .await
-            .expect("the server answers or closes")
-            .unwrap_or(0);
+        let count = reading.await.expect("the server answers or closes").unwrap_or(0);
         self.received.extend_from_slice(&buffer[..count]);
         count > 0
     }

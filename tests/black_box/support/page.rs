@@ -96,7 +96,9 @@ pub(crate) fn text_by_name(html: &str, name: &str) -> Option<String> {
 
 /// All text of a page, without tags and unescaped.
 pub(crate) fn text(html: &str) -> String {
-    let inside = html.split('<').map(|piece| piece.split_once('>').map_or(piece, |(_, after)| after));
+    let inside = html
+        .split('<')
+        .map(|piece| piece.split_once('>').map_or(piece, |(_, after)| after));
     unescape(&inside.collect::<Vec<_>>().join(" "))
 }
 
@@ -119,7 +121,10 @@ pub(crate) fn assert_harmless(html: &str) {
             "{seen}"
         );
         if tag.name == "script" {
-            let source = tag.attributes.get("src").unwrap_or_else(|| panic!("inline: {seen}"));
+            let source = tag
+                .attributes
+                .get("src")
+                .unwrap_or_else(|| panic!("inline: {seen}"));
             assert!(source.starts_with("/static/"), "{seen}");
         }
         for (name, value) in &tag.attributes {
@@ -129,9 +134,15 @@ pub(crate) fn assert_harmless(html: &str) {
             }
         }
     }
-    assert!(!html.to_ascii_lowercase().contains("<script>"), "an unescaped script");
+    assert!(
+        !html.to_ascii_lowercase().contains("<script>"),
+        "an unescaped script"
+    );
     // U+FFFD stands where such characters were.
-    assert!(!html.contains(|c: char| c.is_control() && c != '\n'), "a control character");
+    assert!(
+        !html.contains(|c: char| c.is_control() && c != '\n'),
+        "a control character"
+    );
 }
 
 /// A path of our own, a place in the page, or `https` at CircleCI, AWS's console or a known code host.
@@ -153,7 +164,8 @@ fn leads_where_it_may(address: &str) -> bool {
     let host = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
     let region = host.strip_suffix(".console.aws.amazon.com");
     let harmless = !address.contains(['"', '\'', '<', '>', ' ', '\\']);
-    let in_region = region.is_some_and(|r| !r.is_empty() && r.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'));
+    let in_region =
+        region.is_some_and(|r| !r.is_empty() && r.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'));
     harmless && (HOSTS.contains(&host) || in_region)
 }
 

@@ -31,9 +31,7 @@ impl Server {
     /// A server with the settings that a fresh machine would give it, for tests that change nothing. It lives as long
     /// as one of them.
     pub(crate) fn shared() -> Arc<Self> {
-        let mut shared = SHARED
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut shared = SHARED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         shared.upgrade().unwrap_or_else(|| {
             let server = Arc::new(Self::start(&[]));
             *shared = Arc::downgrade(&server);
