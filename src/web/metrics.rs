@@ -8,7 +8,8 @@ use axum::extract::State;
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use prometheus::{
-    Encoder, Gauge, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    Counter, Encoder, Gauge, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry,
+    TextEncoder,
 };
 
 use super::{App, negotiate};
@@ -31,6 +32,8 @@ pub struct Metrics {
     in_flight: IntGauge,
     memory: Gauge,
     threads: Gauge,
+    open_files: Gauge,
+    cpu: Counter,
     start: Gauge,
 }
 
@@ -65,6 +68,12 @@ impl Metrics {
                 .expect("a valid name"),
             memory: gauge("process_resident_memory_bytes", "Resident memory size in bytes."),
             threads: gauge("process_threads", "Number of threads."),
+            open_files: gauge("process_open_fds", "Number of open file descriptors."),
+            cpu: Counter::new(
+                "process_cpu_seconds_total",
+                "Total user and system CPU time spent in seconds.",
+            )
+            .expect("a valid name"),
             start: gauge(
                 "process_start_time_seconds",
                 "Start time of the process since the Unix epoch, in seconds.",
@@ -80,12 +89,14 @@ impl Metrics {
         )
         .expect("valid names");
         build_info.set(1);
-        let collectors: [Box<dyn prometheus::core::Collector>; 7] = [
+        let collectors: [Box<dyn prometheus::core::Collector>; 9] = [
             Box::new(metrics.requests.clone()),
             Box::new(metrics.durations.clone()),
             Box::new(metrics.in_flight.clone()),
             Box::new(metrics.memory.clone()),
             Box::new(metrics.threads.clone()),
+            Box::new(metrics.open_files.clone()),
+            Box::new(metrics.cpu.clone()),
             Box::new(metrics.start.clone()),
             Box::new(build_info),
         ];
@@ -121,6 +132,10 @@ impl Metrics {
         let process = Process::now(started);
         set(&self.memory, process.memory);
         set(&self.threads, process.threads);
+        set(&self.open_files, process.open_files);
+        // The kernel counts, and this counter follows.
+        self.cpu.reset();
+        self.cpu.inc_by(process.cpu_seconds.unwrap_or_default());
         self.start.set(
             started
                 .at

@@ -26,7 +26,7 @@ async fn loaded(server: &Server) -> Vec<String> {
 async fn style(server: &Server) -> String {
     let all = loaded(server).await;
     all.into_iter()
-        .find(|url| url.ends_with(".css"))
+        .find(|url| url.starts_with("/static/style."))
         .expect("a style sheet")
 }
 

@@ -4,7 +4,6 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::ops::RangeInclusive;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -236,8 +235,7 @@ impl Connection {
             headers,
             body: Vec::new(),
         };
-        const BODILESS: RangeInclusive<u16> = 100..=199;
-        if !without_body && status != 304 && status != 204 && !BODILESS.contains(&status) {
+        if !without_body && status != 304 && status != 204 && !(100..=199).contains(&status) {
             let length: usize = answer
                 .header("content-length")
                 .and_then(|length| length.parse().ok())

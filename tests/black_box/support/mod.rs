@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// How long anything may take before it counts as never. No test asserts speed: under an emulator on a busy machine
 /// each step may take seconds.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How long to look away between two looks.
 pub(crate) const LOOK: Duration = Duration::from_millis(20);

@@ -145,7 +145,7 @@ pub(crate) fn assert_harmless(html: &str) {
     );
 }
 
-/// A path of our own, a place in the page, or `https` at CircleCI, AWS's console or a known code host.
+/// A path of our own, a place in the page, or `https` at the CI's, the cloud's or a known code host.
 fn leads_where_it_may(address: &str) -> bool {
     const HOSTS: [&str; 6] = [
         "app.circleci.com",

@@ -1,0 +1,138 @@
+//! What the documentation claims of settings, variables, routes and metrics is what the code has.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bifora::cli;
+use bifora::environment::{self, Environment};
+use bifora::facts::Facts;
+use bifora::host::Started;
+use bifora::server::shutdown::Phase;
+use bifora::web::{self, App, Limits};
+use tokio::sync::watch;
+use tower::ServiceExt as _;
+
+fn document(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The first cells of the tables under a heading, each split at its commas and without its backticks.
+fn first_cells(text: &str, heading: &str) -> BTreeSet<String> {
+    let section = text
+        .split_once(heading)
+        .unwrap_or_else(|| panic!("no heading {heading}"))
+        .1;
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let cells = section
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split(" |").next());
+    cells
+        .flat_map(|cell| cell.split(", "))
+        .filter_map(|name| Some(name.strip_prefix('`')?.trim_end_matches('`').to_owned()))
+        .collect()
+}
+
+#[test]
+fn every_setting_is_documented_with_its_default() {
+    let text = document("docs/operations.md");
+    let definition = cli::definition();
+    let serve = definition
+        .find_subcommand("serve")
+        .expect("there is bifora serve");
+    let mut flags = BTreeSet::new();
+    for argument in serve
+        .get_arguments()
+        .filter(|argument| argument.get_env().is_some())
+    {
+        let flag = argument.get_long().expect("settings have flags");
+        let variable = argument.get_env().expect("filtered").to_string_lossy();
+        let default = argument.get_default_values()[0].to_string_lossy();
+        let row = format!("| `--{flag}` | `{variable}` | `{default}` |");
+        assert!(
+            text.contains(&row),
+            "docs/operations.md should have the row {row}"
+        );
+        flags.insert(format!("--{flag}"));
+    }
+    assert_eq!(first_cells(&text, "## Settings"), flags);
+}
+
+#[test]
+fn every_variable_is_documented() {
+    let named = first_cells(&document("docs/build-info.md"), "## From the environment");
+    let read: BTreeSet<_> = environment::NAMES.iter().map(ToString::to_string).collect();
+    assert_eq!(named, read);
+}
+
+#[tokio::test]
+async fn every_route_and_metric_is_documented() {
+    let (_tell, phase) = watch::channel(Phase::Serving);
+    let facts = Facts::gather(Environment::default(), Started::now());
+    let second = Duration::from_secs(1);
+    let limits = Limits {
+        body: 1,
+        concurrency: 1,
+        request_timeout: second,
+        slow_request: second,
+    };
+    let router = web::router(Arc::new(App::new(facts, limits, phase)));
+    let ask = async |path: &str| {
+        let request = axum::http::Request::get(path)
+            .body(axum::body::Body::empty())
+            .expect("a request");
+        let response = router
+            .clone()
+            .oneshot(request)
+            .await
+            .expect("routers always answer");
+        let status = response.status();
+        let body = axum::body::to_bytes(response.into_body(), 1 << 20)
+            .await
+            .expect("a body");
+        (status, String::from_utf8(body.to_vec()).expect("text"))
+    };
+    let routes = first_cells(&document("docs/answers.md"), "# What Bifora answers");
+    let paths: Vec<_> = routes
+        .iter()
+        .filter_map(|route| route.strip_prefix("GET "))
+        .collect();
+    assert!(paths.len() > 9, "{routes:?}");
+    for path in paths.iter().filter(|path| !path.contains('…')) {
+        assert!(ask(path).await.0.is_success(), "{path}");
+    }
+    for path in
+        serde_json::from_str::<serde_json::Value>(&ask("/api/openapi.json").await.1).expect("JSON")["paths"]
+            .as_object()
+            .expect("paths")
+            .keys()
+    {
+        assert!(
+            paths.contains(&path.as_str()),
+            "docs/answers.md should name {path}"
+        );
+    }
+    let text = ask("/metrics").await.1;
+    let served: BTreeSet<_> = text
+        .lines()
+        .filter_map(|line| Some(line.strip_prefix("# TYPE ")?.split(' ').next()?.to_owned()))
+        .collect();
+    assert_eq!(first_cells(&document("docs/operations.md"), "## Metrics"), served);
+}
+
+#[test]
+fn every_command_of_the_readme_is_one() {
+    let text = document("README.md");
+    let definition = cli::definition();
+    for line in text.lines().filter_map(|line| line.strip_prefix("bifora ")) {
+        let command = line.split_whitespace().next().unwrap_or_default();
+        assert!(
+            definition.find_subcommand(command).is_some(),
+            "README.md names `bifora {command}`"
+        );
+    }
+    assert!(text.contains("cargo run") && text.contains("cargo xtask test"));
+}
