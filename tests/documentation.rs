@@ -95,12 +95,12 @@ async fn every_route_and_metric_is_documented() {
             .expect("a body");
         (status, String::from_utf8(body.to_vec()).expect("text"))
     };
-    let routes = first_cells(&document("docs/answers.md"), "# What Bifora answers");
-    let paths: Vec<_> = routes
+    let named = first_cells(&document("docs/answers.md"), "# What Bifora answers");
+    let paths: Vec<_> = named
         .iter()
         .filter_map(|route| route.strip_prefix("GET "))
         .collect();
-    assert!(paths.len() > 9, "{routes:?}");
+    assert!(paths.len() > 9, "{named:?}");
     for path in paths.iter().filter(|path| !path.contains('…')) {
         assert!(ask(path).await.0.is_success(), "{path}");
     }
