@@ -144,10 +144,10 @@ async fn probes_take_no_room() {
     let server = Server::start(&["--concurrency-limit", "1"]);
     let mut prober = server.connect().await;
     let mut visitor = server.connect().await;
-    let probes = get("/metrics").bytes().repeat(20);
+    let volley = get("/metrics").bytes().repeat(20);
     // Each round has a probe and a request at the same time, often enough for chance to find them so.
     for _ in 0..50 {
-        prober.send_bytes(&probes).await.expect("the server reads");
+        prober.send_bytes(&volley).await.expect("the server reads");
         for _ in 0..20 {
             visitor.send(&get("/api/whoami")).await;
             assert_eq!(visitor.answer().await.status, 200, "refused because of a probe");
