@@ -87,23 +87,24 @@ fn embed(folder: &Path) -> Result<()> {
             let _ = write!(hex, "{byte:02x}");
             hex
         });
-        let variant = |suffix: &str, bytes: Option<Vec<u8>>| -> Result<String> {
+        let mut forms = String::new();
+        for (encoding, bytes) in [("br", brotli(&identity)?), ("gzip", gzip(&identity)?)] {
             // A file that compression does not make smaller is sent as it is.
-            let Some(bytes) = bytes.filter(|b| text && b.len() < identity.len()) else {
-                return Ok("None".into());
-            };
-            fs::write(out.join(format!("{name}.{suffix}")), bytes)?;
-            Ok(format!(
-                "Some(include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.{suffix}\")))"
-            ))
-        };
-        let brotli = variant("br", Some(brotli(&identity)?))?;
-        let gzip = variant("gz", Some(gzip(&identity)?))?;
+            if text && bytes.len() < identity.len() {
+                fs::write(out.join(format!("{name}.{encoding}")), bytes)?;
+                write!(
+                    forms,
+                    "Form {{ encoding: Some({encoding:?}), etag: \"\\\"{hash}-{encoding}\\\"\", \
+                     body: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.{encoding}\")) }}, "
+                )?;
+            }
+        }
         writeln!(
             table,
             "Asset {{ name: {name:?}, file: \"{stem}.{hash}.{extension}\", url: \"/static/{stem}.{hash}.{extension}\", \
-             hash: {hash:?}, media_type: {media_type:?}, identity: include_bytes!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/static/{name}\")), \
-             brotli: {brotli}, gzip: {gzip} }},"
+             media_type: {media_type:?}, compressed: &[{forms}], \
+             plain: Form {{ encoding: None, etag: \"\\\"{hash}\\\"\", \
+             body: include_bytes!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/static/{name}\")) }} }},"
         )?;
     }
     table.push(']');

@@ -79,7 +79,10 @@ const IDLE: u64 = 0;
 const READING: u64 = 1;
 const ANSWERING: u64 = 2;
 
-/// What a connection is doing and since when: milliseconds since its start in all but the lowest two bits.
+/// What a connection is doing, in the lowest two bits of a note; above them since when, in milliseconds after its start.
+///
+/// The time is filled in by whoever looks next, and zero until then: requests come by the ten thousands a second and
+/// looks every few seconds, so that a request need not ask the clock. A time-out may so come late by a look.
 #[derive(Debug)]
 struct Activity {
     start: Instant,
@@ -95,38 +98,46 @@ impl Activity {
         }
     }
 
-    fn note(&self, doing: u64) {
-        let since = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX >> 2);
-        self.note.store(since << 2 | doing, Ordering::Relaxed);
-    }
-
     fn idle(&self) {
-        self.note(IDLE);
+        self.note.store(IDLE, Ordering::Relaxed);
     }
 
     fn answering(&self) {
-        // The request's own time-out takes over; the time does not matter.
         self.note.store(ANSWERING, Ordering::Relaxed);
     }
 
     /// Bytes came; between requests they begin the next one.
     fn bytes(&self) {
         if self.note.load(Ordering::Relaxed) & 3 == IDLE {
-            self.note(READING);
+            self.note.store(READING, Ordering::Relaxed);
         }
     }
 
     /// When to look again; `None` when the connection's time is up.
     fn next_look(&self, timeouts: Timeouts) -> Option<Instant> {
         let note = self.note.load(Ordering::Relaxed);
-        let since = self.start + Duration::from_millis(note >> 2);
         let now = Instant::now();
-        let soon = now + (timeouts.header.min(timeouts.idle) / 4).max(Duration::from_millis(10));
-        let deadline = match note & 3 {
-            IDLE => since + timeouts.idle,
-            READING => since + timeouts.header,
+        let soon = now + (timeouts.header.min(timeouts.idle) / 8).max(Duration::from_millis(10));
+        let allowed = match note & 3 {
+            IDLE => timeouts.idle,
+            READING => timeouts.header,
+            // The request's own time-out takes over.
             _ => return Some(soon),
         };
+        let since = if note >> 2 == 0 {
+            let since = u64::try_from((now - self.start).as_millis())
+                .unwrap_or(u64::MAX >> 2)
+                .max(1);
+            // When the connection has gone on meanwhile, the next look sees that.
+            let filled_in = since << 2 | note;
+            let _ = self
+                .note
+                .compare_exchange(note, filled_in, Ordering::Relaxed, Ordering::Relaxed);
+            since
+        } else {
+            note >> 2
+        };
+        let deadline = self.start + Duration::from_millis(since) + allowed;
         (now < deadline).then(|| deadline.min(soon))
     }
 }
@@ -214,6 +225,10 @@ mod tests {
         assert_eq!(left(&activity).await, 75, "between requests");
         activity.idle();
         activity.bytes();
+        assert!(
+            activity.next_look(TIMEOUTS).is_some(),
+            "the first look fills in the time"
+        );
         tokio::time::sleep(Duration::from_secs(6)).await;
         activity.bytes();
         assert_eq!(

@@ -1,23 +1,29 @@
 //! `/static/*`: files embedded in the binary, named by their content, compressed at build time.
 
+use std::cmp::Reverse;
+
 use axum::body::Bytes;
-use axum::extract::Path;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
-use super::error::{self, Problem};
+use super::error;
 use super::negotiate::{quality, typed};
 
-/// A file of `static/` with its compressed forms, where those are smaller.
+/// A file of `static/`, as it is and in the compressed forms that are smaller.
 struct Asset {
     name: &'static str,
     file: &'static str,
     url: &'static str,
-    hash: &'static str,
     media_type: &'static str,
-    identity: &'static [u8],
-    brotli: Option<&'static [u8]>,
-    gzip: Option<&'static [u8]>,
+    plain: Form,
+    compressed: &'static [Form],
+}
+
+/// One form of a file.
+struct Form {
+    encoding: Option<&'static str>,
+    etag: &'static str,
+    body: &'static [u8],
 }
 
 static ASSETS: &[Asset] = include!(concat!(env!("OUT_DIR"), "/assets.rs"));
@@ -52,13 +58,15 @@ pub fn url(name: &str) -> &'static str {
 
 /// A file. Behind a load balancer the page may have come from another version of the app: a name with another hash
 /// gets this version's file, not to be kept, rather than a page without its style.
-pub async fn serve(Path(file): Path<String>, headers: HeaderMap) -> Response {
+pub async fn serve(uri: Uri, headers: HeaderMap) -> Response {
+    // As it stands: names of assets need no decoding.
+    let file = uri.path().strip_prefix("/static/").unwrap_or_default();
     let exact = ASSETS
         .iter()
         .find(|asset| asset.file == file)
         .map(|asset| (asset, CachePolicy::Immutable));
     let similar = || {
-        let name = without_hash(&file);
+        let name = without_hash(file);
         ASSETS
             .iter()
             .find(|asset| asset.name == name)
@@ -83,45 +91,40 @@ fn without_hash(file: &str) -> String {
 
 impl Asset {
     fn answer(&self, policy: CachePolicy, headers: &HeaderMap) -> Response {
-        let (encoding, body) = self.variant(headers);
-        let etag = match encoding {
-            Some(encoding) => format!("\"{}-{encoding}\"", self.hash),
-            None => format!("\"{}\"", self.hash),
-        };
-        let mut response = if matches(headers, &etag) {
-            StatusCode::NOT_MODIFIED.into_response()
-        } else {
-            let mut response = typed(
-                HeaderValue::from_static(self.media_type),
-                Bytes::from_static(body),
-            );
-            if let Some(encoding) = encoding {
-                response
-                    .headers_mut()
-                    .insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
-            }
+        let form = self.form(headers);
+        let mut response = typed(
+            HeaderValue::from_static(self.media_type),
+            Bytes::from_static(form.body),
+        );
+        if let Some(encoding) = form.encoding {
             response
-        };
+                .headers_mut()
+                .insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
+        }
+        if matches(headers, form.etag) {
+            response = StatusCode::NOT_MODIFIED.into_response();
+        }
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, policy.into());
         headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
-        match HeaderValue::from_str(&etag) {
-            Ok(etag) => drop(headers.insert(header::ETAG, etag)),
-            Err(_) => return Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "").into_response(),
-        }
+        headers.insert(header::ETAG, HeaderValue::from_static(form.etag));
         response
     }
 
     /// The form that the client wants most; of equals the smallest.
-    fn variant(&self, headers: &HeaderMap) -> (Option<&'static str>, &'static [u8]) {
-        let wanted = |name| quality(headers.get_all(header::ACCEPT_ENCODING), name).unwrap_or(0);
-        let candidates = [("br", self.brotli), ("gzip", self.gzip)];
-        let best = candidates
-            .into_iter()
-            .filter_map(|(name, bytes)| Some((wanted(name), name, bytes?)))
-            .filter(|(quality, ..)| *quality > 0)
-            .max_by_key(|(quality, _, bytes)| (*quality, std::cmp::Reverse(bytes.len())));
-        best.map_or((None, self.identity), |(_, name, bytes)| (Some(name), bytes))
+    fn form(&self, headers: &HeaderMap) -> &Form {
+        let wanted = |form: &Form| {
+            form.encoding
+                .and_then(|name| quality(headers.get_all(header::ACCEPT_ENCODING), name))
+                .unwrap_or(0)
+        };
+        let candidates = self
+            .compressed
+            .iter()
+            .map(|form| (wanted(form), form))
+            .filter(|(quality, _)| *quality > 0);
+        let best = candidates.max_by_key(|(quality, form)| (*quality, Reverse(form.body.len())));
+        best.map_or(&self.plain, |(_, form)| form)
     }
 }
 
@@ -145,19 +148,25 @@ mod tests {
     #[test]
     fn compressed_forms_hold_the_same() {
         for asset in ASSETS {
-            let Some(gzip) = asset.gzip else { continue };
-            let mut plain = Vec::new();
-            flate2::read::GzDecoder::new(gzip)
-                .read_to_end(&mut plain)
-                .expect("gzip");
-            assert_eq!(plain, asset.identity, "{}", asset.name);
+            for form in asset
+                .compressed
+                .iter()
+                .filter(|form| form.encoding == Some("gzip"))
+            {
+                let mut plain = Vec::new();
+                flate2::read::GzDecoder::new(form.body)
+                    .read_to_end(&mut plain)
+                    .expect("gzip");
+                assert_eq!(plain, asset.plain.body, "{}", asset.name);
+            }
             assert!(
-                asset.brotli.is_some_and(|b| b.len() < asset.identity.len()),
-                "{}",
-                asset.name
+                asset
+                    .compressed
+                    .iter()
+                    .all(|form| form.body.len() < asset.plain.body.len())
             );
         }
-        assert!(ASSETS.iter().any(|asset| asset.gzip.is_some()));
+        assert!(ASSETS.iter().any(|asset| asset.compressed.len() == 2));
     }
 
     #[test]
@@ -175,7 +184,7 @@ mod tests {
             ("", None),
         ] {
             let headers = HeaderMap::from_iter([(header::ACCEPT_ENCODING, HeaderValue::from_static(accept))]);
-            assert_eq!(asset.variant(&headers).0, encoding, "{accept}");
+            assert_eq!(asset.form(&headers).encoding, encoding, "{accept}");
         }
     }
 

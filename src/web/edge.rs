@@ -25,7 +25,13 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 pub async fn edge(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let start = Instant::now();
     let id = RequestId::of(request.headers());
-    let html = negotiate::wants_html(request.headers());
+    // Only errors ask what the client can read, and by then the request is gone.
+    let accept: Vec<_> = request
+        .headers()
+        .get_all(header::ACCEPT)
+        .iter()
+        .cloned()
+        .collect();
     let path = request.extensions().get::<MatchedPath>().cloned();
     let route = path.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
     let probe = PROBES.contains(&route);
@@ -39,7 +45,7 @@ pub async fn edge(State(app): State<Arc<App>>, request: Request, next: Next) -> 
 
     let status = response.status();
     if status.is_client_error() || status.is_server_error() {
-        error::dress(&mut response, html, &id);
+        error::dress(&mut response, negotiate::prefers_html(|| &accept), &id);
     }
     let leaving = !app.is_serving();
     let headers = response.headers_mut();

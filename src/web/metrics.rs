@@ -134,7 +134,8 @@ impl Metrics {
         set(&self.threads, process.threads);
         set(&self.open_files, process.open_files);
         // The kernel counts, and this counter follows; two scrapes at once must not turn it back.
-        self.cpu.inc_by((process.cpu_seconds.unwrap_or_default() - self.cpu.get()).max(0.0));
+        self.cpu
+            .inc_by((process.cpu_seconds.unwrap_or_default() - self.cpu.get()).max(0.0));
         self.start.set(
             started
                 .at

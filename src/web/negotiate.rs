@@ -42,7 +42,11 @@ fn thousandths(weight: &str) -> Option<u16> {
 
 /// Whether an answer should be a page: the client names `text/html`, and does not like JSON better.
 pub fn wants_html(headers: &HeaderMap) -> bool {
-    let accept = || headers.get_all(header::ACCEPT);
+    prefers_html(|| headers.get_all(header::ACCEPT))
+}
+
+/// The same of the values of `Accept`, which may have been kept longer than the request.
+pub fn prefers_html<'a, V: IntoIterator<Item = &'a HeaderValue>>(accept: impl Fn() -> V) -> bool {
     let html = quality(accept(), "text/html").unwrap_or(0);
     html > 0 && html >= quality(accept(), "application/json").unwrap_or(0)
 }
@@ -77,9 +81,10 @@ pub fn page_or_json(
     response
 }
 
-/// A body with its media type.
+/// A body with its media type, and room for the headers that the edge adds.
 pub fn typed(media_type: HeaderValue, body: Bytes) -> Response {
     let mut response = Response::new(Body::from(body));
+    *response.headers_mut() = HeaderMap::with_capacity(14);
     response.headers_mut().insert(header::CONTENT_TYPE, media_type);
     response
 }

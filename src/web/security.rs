@@ -11,7 +11,7 @@ const PERMISSIONS_POLICY: &str = "camera=(), geolocation=(), microphone=(), paym
 
 /// Not among them: Strict-Transport-Security, which belongs to whoever ends TLS and knows the domain, and
 /// Cross-Origin-Opener-Policy, which browsers ignore with an error on the plain HTTP of a fresh load balancer.
-const HEADERS: [(HeaderName, HeaderValue); 6] = [
+static HEADERS: [(HeaderName, HeaderValue); 6] = [
     (
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static(CONTENT_SECURITY_POLICY),
@@ -34,7 +34,6 @@ const HEADERS: [(HeaderName, HeaderValue); 6] = [
 
 /// Adds the headers to an answer.
 pub(super) fn secure(headers: &mut HeaderMap) {
-    headers.reserve(HEADERS.len() + 2);
     for (name, value) in &HEADERS {
         headers.insert(name, value.clone());
     }
