@@ -3,7 +3,8 @@
 use std::cmp::Reverse;
 
 use axum::body::Bytes;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::error;
@@ -58,9 +59,9 @@ pub fn url(name: &str) -> &'static str {
 
 /// A file. Behind a load balancer the page may have come from another version of the app: a name with another hash
 /// gets this version's file, not to be kept, rather than a page without its style.
-pub async fn serve(uri: Uri, headers: HeaderMap) -> Response {
+pub async fn serve(request: Request) -> Response {
     // As it stands: names of assets need no decoding.
-    let file = uri.path().strip_prefix("/static/").unwrap_or_default();
+    let file = request.uri().path().strip_prefix("/static/").unwrap_or_default();
     let exact = ASSETS
         .iter()
         .find(|asset| asset.file == file)
@@ -73,7 +74,7 @@ pub async fn serve(uri: Uri, headers: HeaderMap) -> Response {
             .map(|asset| (asset, CachePolicy::Revalidate))
     };
     match exact.or_else(similar) {
-        Some((asset, policy)) => asset.answer(policy, &headers),
+        Some((asset, policy)) => asset.answer(policy, request.headers()),
         None => error::not_found().await.into_response(),
     }
 }

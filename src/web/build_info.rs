@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::extract::{Request, State};
 use axum::response::Response;
 
 use super::App;
@@ -41,10 +40,10 @@ impl<'a> BuildInfoPage<'a> {
 #[utoipa::path(get, path = "/build", tag = "build", responses(
     (status = 200, description = "The six keys; for browsers the build-info page", body = crate::build_report::BuildKeys),
 ))]
-pub async fn page(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+pub async fn page(State(app): State<Arc<App>>, request: Request) -> Response {
     let snapshot = app.snapshot.load();
     negotiate::page_or_json(
-        &headers,
+        request.headers(),
         || snapshot.build_page.clone(),
         || snapshot.build_keys.clone(),
     )

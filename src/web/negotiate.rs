@@ -8,20 +8,20 @@ use axum::response::Response;
 /// that is not of the form counts as not named.
 pub fn quality<'a>(values: impl IntoIterator<Item = &'a HeaderValue>, name: &str) -> Option<u16> {
     let texts = values.into_iter().filter_map(|value| value.to_str().ok());
-    let items = texts.flat_map(|text| text.split(','));
-    items
-        .filter_map(|item| {
-            let mut parts = item.split(';').map(str::trim);
-            let named = parts.next()?.eq_ignore_ascii_case(name);
-            let weight = parts.find_map(|part| {
-                let (key, value) = part.split_once('=')?;
-                key.trim()
-                    .eq_ignore_ascii_case("q")
-                    .then(|| thousandths(value.trim()))
-            });
-            named.then_some(weight.unwrap_or(Some(1000))?)
-        })
-        .max()
+    let weight = |item: &str| {
+        let (named, parameters) = item.split_once(';').unwrap_or((item, ""));
+        if !named.trim().eq_ignore_ascii_case(name) {
+            return None;
+        }
+        let weight = parameters.split(';').find_map(|parameter| {
+            let (key, value) = parameter.split_once('=')?;
+            key.trim()
+                .eq_ignore_ascii_case("q")
+                .then(|| thousandths(value.trim()))
+        });
+        weight.unwrap_or(Some(1000))
+    };
+    texts.flat_map(|text| text.split(',')).filter_map(weight).max()
 }
 
 /// `0.8` as 800; `None` for what is not a weight.

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::extract::{Request, State};
 use axum::response::Response;
 
 use super::{App, negotiate, snapshot};
@@ -22,7 +21,7 @@ struct SystemInfoPage {
 #[utoipa::path(get, path = "/info", tag = "system", responses(
     (status = 200, description = "The system; for browsers the system page", body = crate::host::SystemInfo),
 ))]
-pub async fn page(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+pub async fn page(State(app): State<Arc<App>>, request: Request) -> Response {
     let info = app.facts.system_info();
     let page = || {
         super::render(&SystemInfoPage {
@@ -30,5 +29,5 @@ pub async fn page(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
             sections: info.sections(),
         })
     };
-    negotiate::page_or_json(&headers, page, || snapshot::json(&info))
+    negotiate::page_or_json(request.headers(), page, || snapshot::json(&info))
 }

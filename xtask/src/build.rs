@@ -85,7 +85,7 @@ pub(crate) fn package(workspace: &Workspace, package: &str, archs: &[Arch]) -> R
     let executables = compile(workspace, &toolchain, &sources, package, archs)?;
     fs::create_dir_all(workspace.dist()).context("cannot create target/dist")?;
     let mut rows = vec![
-        ["binary", "size", "bar", "", "finished after"]
+        ["binary", "size", "bar", "finished after"]
             .map(str::to_owned)
             .to_vec(),
     ];
@@ -93,11 +93,15 @@ pub(crate) fn package(workspace: &Workspace, package: &str, archs: &[Arch]) -> R
         let size = elf::check(executable, *arch, &sources.local_paths())?;
         let target = finished(workspace, package, *arch);
         replace(executable, &target)?;
+        let bar = match package {
+            "bifora" if size <= SIZE_BAR => format!("≤ {} within", terminal::megabytes(SIZE_BAR)),
+            "bifora" => format!("≤ {} over", terminal::megabytes(SIZE_BAR)),
+            _ => String::new(), // the bare server of the benchmark is as large as it is
+        };
         rows.push(vec![
             workspace.relative(&target).to_string(),
             terminal::megabytes(size),
-            terminal::megabytes(SIZE_BAR),
-            if size <= SIZE_BAR { "within" } else { "over" }.to_owned(),
+            bar,
             terminal::duration(*after),
         ]);
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{fs, io::Write};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::arch::Arch;
 use crate::command::{command, find, read, succeeds};
@@ -14,6 +14,9 @@ use crate::workspace::Workspace;
 /// The release of cargo-deny that is installed, and the oldest that is accepted if there is one already: the format
 /// of `deny.toml` changes between releases.
 pub(crate) const CARGO_DENY: &str = "0.20.2";
+
+/// The Node.js that is installed for this repository where the distribution's is too old: a release with long support.
+pub(crate) const NODE: &str = "22.23.3";
 
 /// Something that has to be on the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,6 +58,8 @@ pub(crate) enum Remedy {
     RustupComponent(&'static str),
     /// The standard library of this architecture: from rustup, else from the distribution.
     StandardLibrary(Arch),
+    /// Node.js from the distribution, and if that is too old from npm.
+    Node,
     /// cargo-deny, compiled from crates.io.
     CargoDeny,
     /// `npm ci`.
@@ -72,6 +77,9 @@ impl Remedy {
                 arch.triple(),
                 arch.debian()
             ),
+            Self::Node => {
+                format!("package nodejs, and if that is too old Node.js {NODE} from npm into target/tools")
+            }
             Self::CargoDeny => format!("cargo install cargo-deny@{CARGO_DENY} into target/tools (a minute)"),
             Self::BrowserPackages => "npm ci in tests/browser".to_owned(),
         }
@@ -131,7 +139,7 @@ impl Requirement {
             Self::Rustfmt => Remedy::RustupComponent("rustfmt"),
             Self::Clippy => Remedy::RustupComponent("clippy"),
             Self::CargoDeny => Remedy::CargoDeny,
-            Self::Node => Remedy::Packages(&["nodejs"]),
+            Self::Node => Remedy::Node,
             Self::Npm => Remedy::Packages(&["npm"]),
             Self::BrowserPackages => Remedy::BrowserPackages,
             Self::Chromium => Remedy::Packages(&["chromium"]),
@@ -158,12 +166,7 @@ impl Requirement {
                     .current_dir(&workspace.root),
             ),
             Self::CargoDeny => cargo_deny(workspace).is_some(),
-            Self::Node => {
-                let manifest =
-                    fs::read_to_string(workspace.browser_tests().join("package.json")).unwrap_or_default();
-                let oldest = oldest_node(&manifest);
-                read(command("node").arg("--version")).is_ok_and(|text| is_at_least(&text, &oldest))
-            }
+            Self::Node => node(workspace)?.is_some(),
             Self::Npm => find(&["npm"]).is_some(),
             Self::BrowserPackages => packages_are_current(&workspace.browser_tests()),
             Self::Chromium => chromium().is_some(),
@@ -195,6 +198,39 @@ pub(crate) fn cargo_deny(workspace: &Workspace) -> Option<PathBuf> {
             read(command(program).arg("--version"))
                 .is_ok_and(|text| is_at_least(text.trim().trim_start_matches("cargo-deny "), CARGO_DENY))
         })
+}
+
+/// A Node.js that is as new as the browser tests want it: the developer's own, else the one that was installed for this
+/// repository.
+pub(crate) fn node(workspace: &Workspace) -> Result<Option<PathBuf>> {
+    let manifest = fs::read_to_string(workspace.browser_tests().join("package.json")).unwrap_or_default();
+    let oldest = oldest_node(&manifest);
+    let own = workspace
+        .tools()
+        .join("node_modules")
+        .join(Arch::host()?.node_package())
+        .join("bin/node");
+    Ok([find(&["node"]), Some(own)]
+        .into_iter()
+        .flatten()
+        .find(|program| {
+            read(command(program).arg("--version")).is_ok_and(|text| is_at_least(&text, &oldest))
+        }))
+}
+
+/// A command of npm that runs on, and runs, the right Node.js.
+pub(crate) fn npm(workspace: &Workspace) -> Result<Command> {
+    let node = node(workspace)?.context("Node.js is missing or too old")?;
+    let folder = node.parent().map(Path::to_owned);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut npm = command("npm");
+    if find(&["node"]).as_deref() != Some(&node) {
+        npm.env(
+            "PATH",
+            std::env::join_paths(folder.into_iter().chain(std::env::split_paths(&path)))?,
+        );
+    }
+    Ok(npm)
 }
 
 /// The release that a `package.json` asks for in `engines`, which has to be of the form `>=20.10`.

@@ -1,20 +1,24 @@
 //! `cargo xtask setup`: lists everything that is missing, asks once, and installs it.
 
+mod packages;
+
 use std::collections::BTreeSet;
 use std::fmt;
+use std::fs;
 use std::io::{self, IsTerminal, Write};
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 
 use crate::arch::Arch;
-use crate::command::{self, cargo, command, find, read, run_within};
-use crate::requirement::{CARGO_DENY, Remedy, Requirement};
+use crate::command::{self, cargo, command, find, run_within};
+use crate::requirement::{self, CARGO_DENY, NODE, Remedy, Requirement};
 use crate::system::Distribution;
 use crate::terminal;
 use crate::workspace::Workspace;
+
+use packages::Packages;
 
 /// rustup retries for a long time where its server cannot be reached, and there is another way.
 const RUSTUP_LIMIT: Duration = Duration::from_mins(4);
@@ -208,17 +212,36 @@ fn install(workspace: &Workspace, missing: &[Requirement]) -> Result<()> {
                 )?;
             }
             Remedy::StandardLibrary(arch) => standard_library(workspace, *arch, distribution, &mut packages)?,
-            Remedy::CargoDeny | Remedy::BrowserPackages => {}
+            // One that is there is too old, and so would be the distribution's.
+            Remedy::Node if find(&["node"]).is_none() => packages.names.push("nodejs".to_owned()),
+            Remedy::Node | Remedy::CargoDeny | Remedy::BrowserPackages => {}
         }
     }
     packages.install(distribution)?;
-    // These two need the packages: a linker for the one, npm for the other.
+    // These need the packages: a linker, or npm.
     for remedy in &remedies {
         match remedy {
             Remedy::CargoDeny => install_cargo_deny(workspace)?,
+            Remedy::Node if !Requirement::Node.is_met(workspace)? => {
+                let package = format!("{}@{NODE}", Arch::host()?.node_package());
+                let mut npm = command("npm");
+                npm.args(["install", "--no-save", "--no-audit", "--no-fund", "--prefix"]);
+                // In the folder too, because npm looks for a package.json upwards from where it runs.
+                fs::create_dir_all(workspace.tools())
+                    .with_context(|| format!("cannot create {}", workspace.tools().display()))?;
+                command::run(
+                    npm.arg(workspace.tools())
+                        .arg(package)
+                        .current_dir(workspace.tools()),
+                )?;
+            }
             Remedy::BrowserPackages => {
-                let npm = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"];
-                command::run(command("npm").args(npm).current_dir(workspace.browser_tests()))?;
+                let arguments = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"];
+                command::run(
+                    requirement::npm(workspace)?
+                        .args(arguments)
+                        .current_dir(workspace.browser_tests()),
+                )?;
             }
             _ => {}
         }
@@ -285,63 +308,7 @@ fn install_cargo_deny(workspace: &Workspace) -> Result<()> {
             // The flags of the developer's own builds would only be in the way.
             .env_remove("RUSTFLAGS"),
     )?;
-    std::fs::remove_dir_all(&build).with_context(|| format!("cannot remove {}", build.display()))
-}
-
-/// Packages of the distribution that are to be installed, all at once.
-#[derive(Default)]
-struct Packages {
-    names: Vec<String>,
-    /// An architecture whose packages are needed too.
-    architecture: Option<Arch>,
-}
-
-impl Packages {
-    fn install(&self, distribution: Distribution) -> Result<()> {
-        if self.names.is_empty() {
-            return Ok(());
-        }
-        if distribution == Distribution::Other || find(&["apt-get"]).is_none() {
-            bail!(NotReady(format!(
-                "packages can only be installed here where there is apt-get. Please install by hand what is listed \
-                 above; Debian's packages are {}",
-                self.names.join(" ")
-            )));
-        }
-        if let Some(arch) = self.architecture {
-            let known = read(command("dpkg").arg("--print-foreign-architectures"))?;
-            if !known.lines().any(|name| name == arch.debian()) {
-                command::run(as_root("dpkg").args(["--add-architecture", arch.debian()]))?;
-            }
-        }
-        // One unreachable source of many makes an update fail, and the packages may still be in the others.
-        if let Err(error) = command::run(as_root("apt-get").args(["update", "--quiet"])) {
-            println!(
-                "{} {error:#}",
-                terminal::yellow("going on with the lists that there are:")
-            );
-        }
-        command::run(
-            as_root("apt-get")
-                .args([
-                    "install",
-                    "--yes",
-                    "--quiet",
-                    "--no-install-recommends",
-                    "-o",
-                    "DPkg::Lock::Timeout=300",
-                ])
-                .args(&self.names),
-        )
-    }
-}
-
-/// A command with the rights to install packages, that does not stop to ask how to configure them.
-fn as_root(program: &str) -> Command {
-    let is_root = rustix::process::geteuid().is_root();
-    let mut command = command(if is_root { "env" } else { "sudo" });
-    command.args(["DEBIAN_FRONTEND=noninteractive", program]);
-    command
+    fs::remove_dir_all(&build).with_context(|| format!("cannot remove {}", build.display()))
 }
 
 #[cfg(test)]

@@ -17,6 +17,12 @@ fn paint(is_terminal: bool, code: &str, text: &str) -> String {
     }
 }
 
+/// Whether the standard output of this program shows colours.
+pub(crate) fn has_colours() -> bool {
+    let terminal = std::io::stdout().is_terminal();
+    colours(terminal, std::env::var("NO_COLOR").ok().as_deref())
+}
+
 /// Bold, for headings.
 pub(crate) fn bold(text: &str) -> String {
     paint(std::io::stdout().is_terminal(), "1", text)

@@ -1,5 +1,7 @@
 //! `cargo xtask test`: every check there is, step by step, up to the first that fails.
 
+mod report;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
@@ -16,6 +18,8 @@ use crate::requirement::{self, Requirement};
 use crate::setup::{self, Consent};
 use crate::workspace::Workspace;
 use crate::{build, system, terminal};
+
+use report::{Outcome, Report};
 
 /// Fetching a few megabytes of advisories takes seconds; without a network some machines wait for minutes.
 const FETCH_LIMIT: Duration = Duration::from_mins(2);
@@ -53,13 +57,6 @@ struct Step {
     run: fn(&Session) -> Result<Outcome>,
 }
 
-/// How a step ended that did not fail.
-enum Outcome {
-    Passed,
-    /// It could not be carried out, for a reason that lies outside.
-    NotChecked(String),
-}
-
 /// What the steps of one run share.
 struct Session<'a> {
     workspace: &'a Workspace,
@@ -73,7 +70,15 @@ const STEPS: [Step; 10] = [
         name: "fmt",
         about: "the formatting is rustfmt's",
         needs: || Ok(vec![Requirement::Rustfmt]),
-        run: |session| session.run(cargo().args(["fmt", "--all", "--check"])),
+        run: |session| {
+            // Left alone, rustfmt colours what goes into a file.
+            let colour = if terminal::has_colours() {
+                "always"
+            } else {
+                "never"
+            };
+            session.run(cargo().args(["fmt", "--all", "--check", "--", "--color", colour]))
+        },
     },
     Step {
         name: "deny",
@@ -201,12 +206,13 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
             crate::interrupt::hold_if_pending();
         }
         report.add(step.name, result, start.elapsed());
-        if report.failed > 0 {
+        if report.has_failed() {
             break;
         }
     }
-    report.print(&steps, start.elapsed());
-    if report.failed > 0 {
+    let names: Vec<_> = steps.iter().map(|step| step.name).collect();
+    report.print(&names, start.elapsed());
+    if report.has_failed() {
         Err(StepsFailed.into())
     } else {
         Ok(())
@@ -308,7 +314,7 @@ fn browser(session: &Session) -> Result<Outcome> {
     let screenshots = session.workspace.target.join("screenshots");
     fs::create_dir_all(&screenshots).with_context(|| format!("cannot create {}", screenshots.display()))?;
     let (host, foreign) = (Arch::host()?, Arch::foreign()?);
-    let mut npm = command("npm");
+    let mut npm = requirement::npm(session.workspace)?;
     npm.arg("test")
         .env("BIFORA_BIN", session.binary(host)?)
         .env(
@@ -327,65 +333,6 @@ fn browser(session: &Session) -> Result<Outcome> {
         .current_dir(folder);
     command::run(&mut npm)?;
     Ok(Outcome::Passed)
-}
-
-/// What came of the steps.
-#[derive(Default)]
-struct Report {
-    passed: usize,
-    failed: usize,
-    rows: Vec<Vec<String>>,
-    not_checked: Vec<String>,
-    failures: Vec<&'static str>,
-}
-
-impl Report {
-    fn add(&mut self, name: &'static str, result: Result<Outcome>, took: Duration) {
-        let took = terminal::duration(took);
-        let word = match result {
-            Ok(Outcome::Passed) => {
-                self.passed += 1;
-                println!("{} in {took}", terminal::green("passed"));
-                "passed"
-            }
-            Ok(Outcome::NotChecked(reason)) => {
-                println!("{} {reason}", terminal::yellow("not checked:"));
-                self.not_checked.push(format!("{name}: {reason}"));
-                "not checked"
-            }
-            Err(error) => {
-                self.failed += 1;
-                self.failures.push(name);
-                println!("{} {error:#}", terminal::red("failed:"));
-                "failed"
-            }
-        };
-        self.rows.push(vec![name.to_owned(), word.to_owned(), took]);
-    }
-
-    /// The summary. Its last line is read by programs and keeps its form.
-    fn print(&self, steps: &[&Step], took: Duration) {
-        let mut rows = self.rows.clone();
-        for step in steps.iter().skip(self.rows.len()) {
-            rows.push(vec![step.name.to_owned(), "not run".to_owned(), String::new()]);
-        }
-        println!(
-            "\n{}",
-            terminal::bold(&format!("━━ Summary, after {}", terminal::duration(took)))
-        );
-        print!("{}", terminal::table(&rows));
-        for reason in &self.not_checked {
-            println!("{} {reason}", terminal::yellow("Not checked:"));
-        }
-        for name in &self.failures {
-            println!("To repeat only what failed: cargo xtask test {name}");
-        }
-        println!("{}", verdict(self.passed, self.failed));
-    }
-}
-
-fn verdict(passed: usize, failed: usize) -> String {
-    format!("{passed} passed, {failed} failed")
 }
 
 #[cfg(test)]
@@ -429,19 +376,5 @@ mod tests {
         assert!(!is_of_the_network(
             "fatal: could not create work tree dir: No space left on device"
         ));
-    }
-
-    #[test]
-    fn a_report_counts_what_passed_and_failed_and_nothing_else() {
-        let mut report = Report::default();
-        report.add("fmt", Ok(Outcome::Passed), Duration::ZERO);
-        report.add(
-            "advisories",
-            Ok(Outcome::NotChecked("no network".to_owned())),
-            Duration::ZERO,
-        );
-        report.add("clippy", Err(anyhow::anyhow!("broken")), Duration::ZERO);
-        assert_eq!(verdict(report.passed, report.failed), "1 passed, 1 failed");
-        assert_eq!(report.not_checked, ["advisories: no network"]);
     }
 }

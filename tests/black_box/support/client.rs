@@ -257,6 +257,11 @@ impl Connection {
         count > 0
     }
 
+    /// Ends the connection with a reset, as a client that has crashed.
+    pub(crate) fn reset(self) {
+        self.stream.set_zero_linger().expect("a socket takes the option");
+    }
+
     /// Waits for the connection's end and gives what came before it.
     pub(crate) async fn closed(mut self) -> Vec<u8> {
         while self.receive().await {}
