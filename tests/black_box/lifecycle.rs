@@ -2,31 +2,10 @@
 
 use std::process::Stdio;
 
-use crate::support::client::{Connection, FORM, get, post_form};
+use crate::support::client::{get, post_form};
 use crate::support::eventually;
 use crate::support::program::{is_ci, is_emulated, program_within, signal};
 use crate::support::server::Server;
-
-/// Begins an upload that the server has to wait for, and returns when it does.
-async fn slow_upload(server: &Server) -> Connection {
-    let mut connection = server.connect().await;
-    let head =
-        format!("POST / HTTP/1.1\r\nhost: x\r\ncontent-type: {FORM}\r\ncontent-length: 20\r\n\r\nrandom-");
-    connection
-        .send_bytes(head.as_bytes())
-        .await
-        .expect("the server reads");
-    server.in_flight(1).await;
-    connection
-}
-
-/// Sends what an upload still lacks.
-async fn finish(connection: &mut Connection) {
-    connection
-        .send_bytes(b"button=0123456")
-        .await
-        .expect("the server still reads");
-}
 
 async fn is_unready(server: &Server) {
     eventually("no longer ready", async || {
@@ -82,10 +61,10 @@ async fn sigint_does_the_same() {
 #[tokio::test]
 async fn open_requests_finish_across_the_shutdown() {
     let server = Server::start(&["--shutdown-delay", "0s", "--shutdown-deadline", "10m"]);
-    let mut upload = slow_upload(&server).await;
+    let mut upload = server.upload("/", &[]).await;
     server.signal("TERM");
     server.refuses().await;
-    finish(&mut upload).await;
+    upload.finish().await;
     let answer = upload.answer().await;
     assert_eq!(answer.status, 200);
     assert!(
@@ -137,7 +116,7 @@ async fn what_never_ends_is_cut_at_the_deadline() {
         "--header-timeout",
         "1h",
     ]);
-    let upload = slow_upload(&server).await;
+    let upload = server.upload("/", &[]).await;
     let mut half_a_head = server.connect().await;
     half_a_head
         .send_bytes(b"GET / HTTP/1.1\r\nhost:")
@@ -175,7 +154,7 @@ async fn a_second_signal_ends_the_draining_too() {
         "--request-timeout",
         "1h",
     ]);
-    let upload = slow_upload(&server).await;
+    let upload = server.upload("/", &[]).await;
     server.signal("INT");
     server.refuses().await;
     server.signal("TERM");
@@ -186,11 +165,11 @@ async fn a_second_signal_ends_the_draining_too() {
 #[tokio::test]
 async fn answers_during_the_drain_are_dressed_and_say_goodbye() {
     let server = Server::start(&["--shutdown-delay", "0s", "--shutdown-deadline", "10m"]);
-    let mut upload = slow_upload(&server).await;
+    let mut upload = server.upload("/", &[]).await;
     server.signal("TERM");
     server.refuses().await;
     // Pipelined behind the last request that is answered: not answered any more, and the connection ends.
-    finish(&mut upload).await;
+    upload.finish().await;
     upload
         .send_bytes(&post_form("random-button=1").bytes())
         .await

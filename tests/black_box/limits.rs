@@ -1,6 +1,6 @@
 //! Bounds on what a client may bring: the size of a body, and requests at once.
 
-use crate::support::client::{Connection, FORM, get, post_form, request};
+use crate::support::client::{FORM, get, post_form, request};
 use crate::support::eventually;
 use crate::support::page::{assert_harmless, text_by_name};
 use crate::support::server::Server;
@@ -10,17 +10,6 @@ fn chunked(size: usize) -> Vec<u8> {
         format!("POST / HTTP/1.1\r\nhost: x\r\ncontent-type: {FORM}\r\ntransfer-encoding: chunked\r\n\r\n");
     let body = format!("{size:x}\r\n{}\r\n0\r\n\r\n", "x".repeat(size));
     [head, body].concat().into_bytes()
-}
-
-async fn upload(server: &Server) -> Connection {
-    let mut connection = server.connect().await;
-    let head =
-        format!("POST / HTTP/1.1\r\nhost: x\r\ncontent-type: {FORM}\r\ncontent-length: 15\r\n\r\nrandom");
-    connection
-        .send_bytes(head.as_bytes())
-        .await
-        .expect("the server reads");
-    connection
 }
 
 #[tokio::test]
@@ -87,8 +76,7 @@ async fn a_client_may_ask_before_it_sends() {
 #[tokio::test]
 async fn too_many_requests_at_once_are_503_and_probes_are_not() {
     let server = Server::start(&["--concurrency-limit", "2", "--log-level", "debug"]);
-    let mut uploads = [upload(&server).await, upload(&server).await];
-    server.in_flight(2).await;
+    let mut uploads = [server.upload("/", &[]).await, server.upload("/", &[]).await];
     for refused in [
         get("/"),
         get("/api/whoami"),
@@ -113,10 +101,7 @@ async fn too_many_requests_at_once_are_503_and_probes_are_not() {
         assert_eq!(server.get(probe).await.status, 200, "{probe}");
     }
     for upload in &mut uploads {
-        upload
-            .send_bytes(b"-button=1")
-            .await
-            .expect("the server still reads");
+        upload.finish().await;
         assert_eq!(
             upload.answer().await.status,
             200,
@@ -129,8 +114,7 @@ async fn too_many_requests_at_once_are_503_and_probes_are_not() {
 #[tokio::test]
 async fn clients_that_go_make_room() {
     let server = Server::start(&["--concurrency-limit", "1"]);
-    let gone = upload(&server).await;
-    server.in_flight(1).await;
+    let gone = server.upload("/", &[]).await;
     assert_eq!(server.get("/").await.status, 503);
     drop(gone);
     eventually("there is room again", async || {

@@ -29,20 +29,11 @@ fn about_requests(server: &Server) -> Vec<Value> {
 #[tokio::test]
 async fn a_slow_request_is_logged_at_every_level_that_logs() {
     let server = Server::start(&["--slow-request", "1ms"]);
-    let mut upload = server.connect().await;
-    let head = format!(
-        "POST /?query=canary HTTP/1.1\r\nhost: x\r\nx-request-id: slow-1\r\ncontent-type: {FORM}\r\ncontent-length: 15\r\n\r\n"
-    );
-    upload
-        .send_bytes(head.as_bytes())
-        .await
-        .expect("the server reads");
-    server.in_flight(1).await;
+    let mut upload = server
+        .upload("/?query=canary", &[("x-request-id", "slow-1")])
+        .await;
     tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    upload
-        .send_bytes(b"random-button=1")
-        .await
-        .expect("the server reads");
+    upload.finish().await;
     assert_eq!(upload.answer().await.status, 200);
     let line = server.line(&["slow-1"]).await;
     assert_request(&line, "slow-1", "/", 200);
@@ -54,13 +45,7 @@ async fn a_slow_request_is_logged_at_every_level_that_logs() {
 #[tokio::test]
 async fn a_failure_is_logged() {
     let server = Server::start(&["--concurrency-limit", "1"]);
-    let mut upload = server.connect().await;
-    let head = format!("POST / HTTP/1.1\r\nhost: x\r\ncontent-type: {FORM}\r\ncontent-length: 15\r\n\r\n");
-    upload
-        .send_bytes(head.as_bytes())
-        .await
-        .expect("the server reads");
-    server.in_flight(1).await;
+    let _upload = server.upload("/", &[]).await;
     let refused = get("/api/whoami").header("x-request-id", "refused-1");
     assert_eq!(server.ask(&refused).await.status, 503);
     let line = server.line(&["refused-1"]).await;
@@ -96,15 +81,7 @@ async fn every_request_is_logged_at_debug() {
 #[tokio::test]
 async fn an_upload_that_breaks_off_is_logged_at_debug() {
     let server = Server::start(&["--log-level", "debug"]);
-    let mut upload = server.connect().await;
-    let head = format!(
-        "POST / HTTP/1.1\r\nhost: x\r\nx-request-id: gone-1\r\ncontent-type: {FORM}\r\ncontent-length: 15\r\n\r\n"
-    );
-    upload
-        .send_bytes(head.as_bytes())
-        .await
-        .expect("the server reads");
-    server.in_flight(1).await;
+    let upload = server.upload("/", &[("x-request-id", "gone-1")]).await;
     drop(upload);
     // As for any body that is no form, the answer is the page; that nobody waits for it is not seen in time.
     assert_request(&server.line(&["gone-1"]).await, "gone-1", "/", 200);

@@ -2,24 +2,12 @@
 
 use std::time::Duration;
 
-use crate::support::client::{Connection, FORM, get, post_form};
+use crate::support::client::{get, post_form};
 use crate::support::page::{assert_harmless, text_by_name};
 use crate::support::server::Server;
 
 /// Longer than the time-outs of one second that these tests set, by enough to tell "none" from "late".
 const WELL_PAST: Duration = Duration::from_millis(2_500);
-
-async fn half_a_form(server: &Server, more_headers: &str) -> Connection {
-    let mut connection = server.connect().await;
-    let head = format!(
-        "POST / HTTP/1.1\r\nhost: x\r\ncontent-type: {FORM}\r\n{more_headers}content-length: 100\r\n\r\nrandom-button=1"
-    );
-    connection
-        .send_bytes(head.as_bytes())
-        .await
-        .expect("the server reads");
-    connection
-}
 
 #[tokio::test]
 async fn headers_that_drip_are_cut_off() {
@@ -100,26 +88,23 @@ async fn an_idle_connection_is_closed_after_its_own_time() {
 #[tokio::test]
 async fn a_body_may_take_longer_than_headers_and_idling() {
     let server = Server::start(&["--header-timeout", "1s", "--idle-timeout", "1s"]);
-    let mut connection = half_a_form(&server, "").await;
+    let mut connection = server.upload("/", &[]).await;
     tokio::time::sleep(WELL_PAST).await;
-    connection
-        .send_bytes(&[b'2'; 85])
-        .await
-        .expect("the server still reads");
+    connection.finish().await;
     assert_eq!(connection.answer().await.status, 200);
 }
 
 #[tokio::test]
 async fn a_request_that_takes_too_long_is_408() {
     let server = Server::start(&["--request-timeout", "1s"]);
-    let mut connection = half_a_form(&server, "x-request-id: slow-1\r\n").await;
+    let mut connection = server.upload("/", &[("x-request-id", "slow-1")]).await;
     let answer = connection.answer().await;
     assert_eq!(
         (answer.status, answer.header("x-request-id")),
         (408, Some("slow-1"))
     );
     answer.problem();
-    let mut browser = half_a_form(&server, "accept: text/html\r\n").await;
+    let mut browser = server.upload("/", &[("accept", "text/html")]).await;
     let page = browser.answer().await;
     assert_eq!(page.status, 408);
     assert_harmless(&page.text());

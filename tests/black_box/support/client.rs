@@ -18,6 +18,9 @@ pub(crate) const BROWSER: &str = "text/html,application/xhtml+xml,application/xm
 /// The media type of a form.
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 
+/// A form that presses the button.
+pub(crate) const FORM_BODY: &str = "random-button=random-button";
+
 /// Headers that every answer carries, each once.
 pub(crate) const DRESS: [&str; 8] = [
     "content-security-policy",
@@ -186,6 +189,13 @@ impl Connection {
         tokio::time::timeout(PATIENCE, sending)
             .await
             .expect("the server reads or closes")
+    }
+
+    /// Sends the rest of an upload.
+    pub(crate) async fn finish(&mut self) {
+        self.send_bytes(FORM_BODY.as_bytes())
+            .await
+            .expect("the server still reads");
     }
 
     /// Reads the answer to `request`.

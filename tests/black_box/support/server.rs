@@ -117,6 +117,25 @@ impl Server {
         self.ask(&get(path).header("accept", client::BROWSER)).await
     }
 
+    /// Begins to post a form; the server is waiting for [`client::FORM_BODY`] when this returns.
+    pub(crate) async fn upload(&self, target: &str, headers: &[(&str, &str)]) -> Connection {
+        let length = client::FORM_BODY.len().to_string();
+        let all = [
+            ("content-type", client::FORM),
+            ("content-length", &length),
+            // The server answers this when it begins to read, which is to say that it has let the request in.
+            ("expect", "100-continue"),
+        ];
+        let mut head = client::request("POST", target);
+        for (name, value) in all.iter().chain(headers) {
+            head = head.header(name, value);
+        }
+        let mut connection = self.connect().await;
+        connection.send(&head).await;
+        assert_eq!(connection.answer().await.status, 100);
+        connection
+    }
+
     /// The value of a metric, whose labels are part of its name.
     pub(crate) async fn metric(&self, name: &str) -> Option<f64> {
         let text = self.get("/metrics").await.text();
