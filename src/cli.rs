@@ -89,11 +89,10 @@ fn or_serve(mut arguments: Vec<OsString>) -> Vec<OsString> {
 /// One line for a bad value: the setting, the value and what is allowed. `None` for other errors and for help, which
 /// clap words well.
 pub fn bad_value(error: &clap::Error) -> Option<String> {
-    if !matches!(
-        error.kind(),
-        ErrorKind::ValueValidation | ErrorKind::InvalidValue | ErrorKind::InvalidUtf8
-    ) {
-        return None;
+    match error.kind() {
+        ErrorKind::ValueValidation | ErrorKind::InvalidValue => {}
+        ErrorKind::InvalidUtf8 => return not_text(),
+        _ => return None,
     }
     let text = |kind| match error.get(kind)? {
         ContextValue::String(text) => Some(text.clone()),
@@ -102,12 +101,10 @@ pub fn bad_value(error: &clap::Error) -> Option<String> {
     };
     let flag = text(ContextKind::InvalidArg)?;
     let name = flag.split_whitespace().next()?.trim_start_matches('-').to_owned();
-    let command = Cli::command();
-    let variable = command
-        .get_arguments()
-        .chain(command.get_subcommands().flat_map(clap::Command::get_arguments))
-        .find(|argument| argument.get_long() == Some(name.as_str()))
-        .and_then(|argument| argument.get_env().map(|env| env.to_string_lossy().into_owned()));
+    let variable = settings()
+        .into_iter()
+        .find(|(flag, _)| *flag == name)
+        .map(|(_, variable)| variable);
     let setting = match variable {
         Some(variable) => format!("--{name} ({variable})"),
         None => flag,
@@ -116,9 +113,43 @@ pub fn bad_value(error: &clap::Error) -> Option<String> {
     let shown: String = value.chars().take(100).collect();
     let allowed = text(ContextKind::ValidValue)
         .map(|values| format!("one of {values}"))
-        .or_else(|| std::error::Error::source(error).map(ToString::to_string))
-        .unwrap_or_else(|| "text in UTF-8".to_owned());
+        .or_else(|| std::error::Error::source(error).map(ToString::to_string))?;
     Some(format!("{setting}: {shown:?} is not allowed; it takes {allowed}"))
+}
+
+/// The settings: flag and variable.
+fn settings() -> Vec<(String, String)> {
+    let command = Cli::command();
+    let arguments = command.get_subcommands().flat_map(clap::Command::get_arguments);
+    let setting = |argument: &clap::Arg| {
+        Some((
+            argument.get_long()?.to_owned(),
+            argument.get_env()?.to_string_lossy().into_owned(),
+        ))
+    };
+    arguments.filter_map(setting).collect()
+}
+
+/// The line for a value that is not UTF-8, of which clap does not say where it stands.
+fn not_text() -> Option<String> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the variable is declared, and clap has just read it"
+    )]
+    let not_utf8 = |variable: &str| std::env::var_os(variable).filter(|value| value.to_str().is_none());
+    let by_variable = settings().into_iter().find_map(|(flag, variable)| {
+        let value = not_utf8(&variable)?;
+        Some((format!("--{flag} ({variable})"), value))
+    });
+    let by_argument = || {
+        let value = std::env::args_os().find(|argument| argument.to_str().is_none())?;
+        Some(("an argument".to_owned(), value))
+    };
+    let (setting, value) = by_argument().or(by_variable)?;
+    let shown: String = value.to_string_lossy().chars().take(100).collect();
+    Some(format!(
+        "{setting}: {shown:?} is not allowed; it takes text in UTF-8"
+    ))
 }
 
 #[cfg(test)]

@@ -24,11 +24,15 @@ pub struct Timeouts {
     pub drain: Duration,
 }
 
+/// Replaces bytes that are about to be written to a connection: what the HTTP library answers by itself.
+pub type Dress = fn(&[u8]) -> Option<Vec<u8>>;
+
 /// Serves until `phase` says to stop; tells how that ended. Listener and phases come from outside, so that a test can
 /// bind port 0 and end it.
 pub async fn run(
     listener: TcpListener,
     router: Router,
+    dress: Dress,
     timeouts: Timeouts,
     mut phase: watch::Receiver<Phase>,
 ) -> Ending {
@@ -37,7 +41,7 @@ pub async fn run(
     loop {
         tokio::select! {
             stream = accept(&listener) => {
-                connections.spawn(connection::serve(stream, router.clone(), timeouts, serving.clone()));
+                connections.spawn(connection::serve(stream, router.clone(), dress, timeouts, serving.clone()));
             }
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             () = shutdown::reached(&mut phase, Phase::Draining) => break,
@@ -51,9 +55,10 @@ pub async fn run(
     );
     let drained = async { while connections.join_next().await.is_some() {} };
     let ending = tokio::select! {
+        biased; // a second signal counts even when there was nothing left to cut
+        () = shutdown::reached(&mut phase, Phase::Now) => Ending::Now,
         () = drained => Ending::Drained,
         () = tokio::time::sleep(timeouts.drain) => Ending::Cut,
-        () = shutdown::reached(&mut phase, Phase::Now) => Ending::Now,
     };
     match ending {
         Ending::Drained => tracing::info!("drained"),

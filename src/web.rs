@@ -9,6 +9,7 @@ pub mod health;
 pub mod home;
 pub mod metrics;
 pub mod negotiate;
+pub mod refusal;
 pub mod request_id;
 pub mod security;
 mod snapshot;
@@ -25,7 +26,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
@@ -81,6 +82,8 @@ pub struct App {
     pub limits: Limits,
     /// What it counts.
     pub metrics: Metrics,
+    /// Places for requests; probes take none.
+    room: Semaphore,
     phase: watch::Receiver<Phase>,
     snapshot: ArcSwap<Snapshot>,
 }
@@ -118,6 +121,7 @@ impl App {
             facts,
             limits,
             metrics,
+            room: Semaphore::new(limits.concurrency),
             phase,
             snapshot,
         }

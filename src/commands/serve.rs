@@ -57,5 +57,5 @@ pub async fn run(settings: &Settings, started: Started) -> Result<Ending, ServeE
         idle: settings.idle_timeout.into(),
         drain: settings.shutdown_deadline.into(),
     };
-    Ok(server::run(listener, web::router(app), timeouts, phase).await)
+    Ok(server::run(listener, web::router(app), web::refusal::dress, timeouts, phase).await)
 }

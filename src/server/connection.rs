@@ -24,13 +24,14 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tower::Service;
 
-use super::Timeouts;
 use super::shutdown::{self, Phase};
+use super::{Dress, Timeouts};
 
 /// Serves one connection to its end.
 pub(super) async fn serve(
     stream: TcpStream,
     router: Router,
+    dress: Dress,
     timeouts: Timeouts,
     mut phase: watch::Receiver<Phase>,
 ) {
@@ -46,9 +47,11 @@ pub(super) async fn serve(
             Ok::<_, Infallible>(answer.unwrap_or_else(|never| match never {}))
         }
     });
-    let io = TokioIo::new(Noted {
+    let io = TokioIo::new(Wire {
         stream,
         activity: activity.clone(),
+        dress,
+        dressed: None,
     });
     let mut connection = pin!(
         http1::Builder::new()
@@ -142,13 +145,48 @@ impl Activity {
     }
 }
 
-/// A stream that notes when bytes come.
-struct Noted {
+/// A stream that notes when bytes come, and dresses what the HTTP library answers by itself.
+struct Wire {
     stream: TcpStream,
     activity: Arc<Activity>,
+    dress: Dress,
+    dressed: Option<Dressed>,
 }
 
-impl AsyncRead for Noted {
+/// An answer that is being written in place of another.
+struct Dressed {
+    answer: Vec<u8>,
+    written: usize,
+    /// The length of the other, which its writer waits to see written.
+    instead_of: usize,
+}
+
+impl Wire {
+    /// Writes the dressed answer when `bytes` is to be replaced by one; `None` when they are to be written as they are.
+    fn poll_dressed(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Option<Poll<io::Result<usize>>> {
+        if self.dressed.is_none() {
+            let answer = (self.dress)(bytes)?;
+            self.dressed = Some(Dressed {
+                answer,
+                written: 0,
+                instead_of: bytes.len(),
+            });
+        }
+        let dressed = self.dressed.as_mut()?;
+        while dressed.written < dressed.answer.len() {
+            match Pin::new(&mut self.stream).poll_write(cx, &dressed.answer[dressed.written..]) {
+                Poll::Ready(Ok(0)) => return Some(Poll::Ready(Ok(0))),
+                Poll::Ready(Ok(count)) => dressed.written += count,
+                unfinished => return Some(unfinished),
+            }
+        }
+        let instead_of = dressed.instead_of;
+        self.dressed = None;
+        Some(Poll::Ready(Ok(instead_of)))
+    }
+}
+
+impl AsyncRead for Wire {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -163,9 +201,12 @@ impl AsyncRead for Noted {
     }
 }
 
-impl AsyncWrite for Noted {
+impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        match self.poll_dressed(cx, buf) {
+            Some(poll) => poll,
+            None => Pin::new(&mut self.stream).poll_write(cx, buf),
+        }
     }
 
     fn poll_write_vectored(
@@ -173,7 +214,10 @@ impl AsyncWrite for Noted {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        match bufs.first().and_then(|first| self.poll_dressed(cx, first)) {
+            Some(poll) => poll,
+            None => Pin::new(&mut self.stream).poll_write_vectored(cx, bufs),
+        }
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -37,10 +37,10 @@ pub async fn edge(State(app): State<Arc<App>>, request: Request, next: Next) -> 
     let probe = PROBES.contains(&route);
     let visit = app.metrics.enter(request.method(), route);
 
-    let mut response = if visit.others() >= app.limits.concurrency && !probe {
-        error::overloaded()
-    } else {
-        next.run(request).await
+    let place = if probe { None } else { Some(app.room.try_acquire()) };
+    let mut response = match place {
+        Some(Err(_)) => error::overloaded(),
+        None | Some(Ok(_)) => next.run(request).await,
     };
 
     let status = response.status();

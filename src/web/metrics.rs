@@ -157,11 +157,6 @@ pub(super) struct Visit<'a> {
 }
 
 impl Visit<'_> {
-    /// How many other requests are being answered.
-    pub(super) fn others(&self) -> usize {
-        usize::try_from(self.metrics.in_flight.get() - 1).unwrap_or(0)
-    }
-
     /// The method's label.
     pub(super) fn method(&self) -> &'static str {
         self.method

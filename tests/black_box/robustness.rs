@@ -51,6 +51,31 @@ async fn garbage_is_refused() {
     lives(&server).await;
 }
 
+/// The client looks for the headers that every answer carries, on these answers as on all.
+#[tokio::test]
+async fn what_cannot_be_read_is_answered_like_any_other_error() {
+    let server = Server::shared();
+    let long_head = format!("GET / HTTP/1.1\r\nhost: x\r\nx: {}", "a".repeat(500 << 10));
+    for (bytes, status) in [
+        ("nonsense\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nhost x\r\n\r\n", 400),
+        (&long_head, 431),
+    ] {
+        let mut connection = server.connect().await;
+        // The server may have refused before it has read all.
+        let _ = connection.send_bytes(bytes.as_bytes()).await;
+        let answer = connection.answer().await;
+        assert_eq!(answer.status, status, "{bytes:.40}");
+        assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+        assert!(
+            answer.text().contains("not a request that HTTP/1.1 knows"),
+            "{}",
+            answer.text()
+        );
+    }
+    lives(&server).await;
+}
+
 #[tokio::test]
 async fn huge_headers_are_refused() {
     let server = Server::shared();
