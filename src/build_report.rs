@@ -124,9 +124,9 @@ impl BuildReport {
         let mut section = Section::new("build", "This build")
             .row("Version", Some(&build.version), "")
             .row(
-                "Called",
+                "Pipeline version",
                 self.version_name.as_ref(),
-                "the pipeline may set VERSION",
+                "set VERSION in the pipeline",
             )
             .linked(
                 "Commit",

@@ -200,6 +200,11 @@ export const RICH = {
   CODEBUILD_RESOLVED_SOURCE_VERSION: SHA,
   CODEBUILD_SOURCE_REPO_URL: "https://github.com/acme/bifora.git",
   CODEBUILD_LOG_PATH: "5c3a1d2e-log-stream",
+  CODEPIPELINE_EXECUTION_ID: "3f2e1d0c-1111-4222-8333-944445555666",
+  CODEPIPELINE_BRANCH_NAME: "main",
+  CODEPIPELINE_FULL_REPOSITORY_NAME: "acme/bifora",
+  CODEPIPELINE_COMMIT_MESSAGE: "Light the other arch",
+  BIFORA_IMAGE: "public.ecr.aws/o5b1w9d8/bifora:14f28fe",
 };
 
 export const SCRIPT = '"><script>alert(1)</script>';
@@ -222,5 +227,8 @@ export const HOSTILE = {
   CODEBUILD_INITIATOR: "javascript:alert(1)",
   CODEBUILD_SOURCE_REPO_URL: "https://github.com@evil.example/acme/bifora.git",
   CODEBUILD_LOG_PATH: "https://evil.example/",
-  HOSTNAME: SCRIPT,
+  CODEPIPELINE_EXECUTION_ID: "javascript:alert(1)",
+  CODEPIPELINE_COMMIT_MESSAGE: SCRIPT,
+  BIFORA_IMAGE: "evil.example/public.ecr.aws/x:y@z",
+  VERSION: SCRIPT,
 };
