@@ -10,7 +10,8 @@ use sha2::{Digest, Sha256};
 use vergen_gitcl::{Build, Emitter, Gitcl};
 
 fn main() -> Result<()> {
-    // What vergen and built watch is not enough: the "dirty" of an edited file would go stale.
+    // What vergen and built watch is not enough: the "dirty" of an edited source would go stale. Files that do not go
+    // into the binary are left out, so that editing one does not build it again.
     for path in [
         "build.rs",
         "Cargo.toml",
@@ -20,6 +21,15 @@ fn main() -> Result<()> {
         "templates",
     ] {
         println!("cargo:rerun-if-changed={path}");
+    }
+    for fact in [
+        "GIT_SHA",
+        "GIT_COMMIT_TIMESTAMP",
+        "GIT_BRANCH",
+        "GIT_DIRTY",
+        "BUILD_TIMESTAMP",
+    ] {
+        println!("cargo:rerun-if-env-changed=VERGEN_{fact}");
     }
     built::write_built_file().context("writing the facts of this build")?;
     println!("cargo:rustc-env=BIFORA_DEPENDENCIES={}", dependencies()?);

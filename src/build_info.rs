@@ -6,7 +6,13 @@ use utoipa::ToSchema;
 use crate::arch::Arch;
 use crate::text;
 
-#[allow(dead_code, clippy::pedantic, missing_docs, unreachable_pub)]
+#[allow(
+    dead_code,
+    clippy::pedantic,
+    missing_docs,
+    unreachable_pub,
+    reason = "generated, and more than is used"
+)]
 mod built {
     include!(concat!(env!("OUT_DIR"), "/built.rs"));
 }

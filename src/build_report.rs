@@ -7,12 +7,12 @@ use crate::arch::Arch;
 use crate::build_info::{self, BuildInfo};
 use crate::circleci::CircleCi;
 use crate::codebuild::CodeBuild;
-use crate::deployment::{Deployment, Status};
+use crate::deployment::Deployment;
 use crate::environment::Environment;
 use crate::image::Image;
 use crate::report::Section;
 
-/// The answer of `/api/build` and of `bifora info --json`.
+/// The answer of `/api/build`, and a part of `bifora info --json`.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct BuildReport {
     /// Where the build was made, in a few words: `local build`, `CircleCI job 42`, `CodeBuild build 7`.
@@ -20,7 +20,7 @@ pub struct BuildReport {
     /// `VERSION`: what the pipeline calls this build.
     pub version_name: Option<String>,
     /// The binary.
-    pub build: BuildInfo,
+    pub binary: BuildInfo,
     /// The CircleCI run; `null` when none of its variables is set.
     pub circleci: Option<CircleCi>,
     /// The CodeBuild build; `null` when none of its variables is set.
@@ -88,7 +88,7 @@ impl BuildReport {
     }
 
     fn this_build(&self) -> Section {
-        let build = &self.build;
+        let build = &self.binary;
         let (circleci, codebuild) = (self.circleci.as_ref(), self.codebuild.as_ref());
         let by_ci = circleci
             .and_then(|c| c.sha1.as_ref())
@@ -111,9 +111,9 @@ impl BuildReport {
         };
         let tree = build.dirty.map(|dirty| {
             if dirty {
-                "changed since the commit (dirty)"
+                "modified since the commit (dirty)"
             } else {
-                "as committed"
+                "clean"
             }
         });
         let dependencies: Vec<_> = build
@@ -122,7 +122,7 @@ impl BuildReport {
             .map(|d| format!("{} {}", d.name, d.version))
             .collect();
         let mut section = Section::new("build", "This build")
-            .row("Version", Some(&build.version), "")
+            .known("Version", &build.version)
             .row(
                 "Pipeline version",
                 self.version_name.as_ref(),
@@ -132,17 +132,17 @@ impl BuildReport {
                 "Commit",
                 commit,
                 commit_link,
-                "git tells it while the binary is built; without git set VERGEN_GIT_SHA",
+                "read from git at build time; without git, set VERGEN_GIT_SHA",
             )
             .row(
                 "Committed",
                 build.commit_time.as_ref(),
-                "git tells it while the binary is built; without git set VERGEN_GIT_COMMIT_TIMESTAMP",
+                "read from git at build time; without git, set VERGEN_GIT_COMMIT_TIMESTAMP",
             )
             .row(
                 ref_label,
                 reference,
-                "CI or git tells it; without either set VERGEN_GIT_BRANCH while building",
+                "read from CI or git; without either, set VERGEN_GIT_BRANCH at build time",
             )
             .linked(
                 "Pull request",
@@ -150,23 +150,19 @@ impl BuildReport {
                 circleci.and_then(|c| c.links.pull_request.clone()),
                 "CircleCI sets CIRCLE_PULL_REQUEST when there is one",
             )
-            .row(
-                "Built",
-                build.built.as_ref(),
-                "the build script tells it; VERGEN_BUILD_TIMESTAMP or SOURCE_DATE_EPOCH set it",
-            )
-            .row("Compiler", Some(&build.rustc), "")
-            .row("Target", Some(&build.target), "")
-            .row("Profile", Some(&build.profile), "")
+            .row("Built", build.built.as_ref(), "set by the build script")
+            .known("Compiler", &build.rustc)
+            .known("Target", &build.target)
+            .known("Profile", &build.profile)
             .row(
                 "Working tree",
                 tree,
-                "git tells it while the binary is built; without git set VERGEN_GIT_DIRTY",
+                "read from git at build time; without git, set VERGEN_GIT_DIRTY",
             )
             .row(
                 "Dependencies",
                 Some(dependencies.join(", ")).filter(|d| !d.is_empty()),
-                "read from Cargo.lock while building",
+                "read from Cargo.lock at build time",
             );
         if let (Some(compiled), Some(ci)) = (&build.commit, by_ci)
             && !compiled.starts_with(ci.as_str())
@@ -191,11 +187,11 @@ impl RunsOn {
             None => self.arch.to_string(),
         };
         let mut section = Section::new("runs-on", "Runs on")
-            .row("Architecture", Some(arch), "")
+            .known("Architecture", arch)
             .row(
                 "CPU",
                 self.cpu.as_ref(),
-                "the kernel tells it in /proc/cpuinfo; here it does not",
+                "read from /proc/cpuinfo, which does not name it here",
             )
             .row("Cluster", deployment.cluster.as_ref(), how)
             .row("Service", deployment.service.as_ref(), how)
@@ -205,9 +201,10 @@ impl RunsOn {
             .row("Revision", deployment.revision.as_ref(), how)
             .row("Zone", deployment.zone.as_ref(), how)
             .row("Launch type", deployment.launch_type.as_ref(), how);
-        if let Status::Unavailable(reason) = &deployment.status {
-            section.note = Some(format!("ECS task metadata: {reason}."));
-        }
+        section.note = deployment
+            .reason
+            .as_ref()
+            .map(|reason| format!("ECS task metadata is unavailable: {reason}."));
         section
     }
 }

@@ -1,51 +1,52 @@
 //! The command line, declared; and its errors in one line each.
 
 use std::ffi::OsString;
-use std::net::IpAddr;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::build_info::BuildInfo;
-use crate::settings::{Settings, address, port};
+use crate::settings::{Listen, Settings};
 
-/// Says which architecture answered, x86_64 or aarch64, and which build it is.
-///
-/// Without a command it serves: open <http://localhost:8080> and see. Every setting of the server is a flag and an
-/// environment variable; `bifora serve --help` lists them.
+/// The command line.
 #[derive(Debug, Parser)]
-#[command(name = "bifora", subcommand_required = true, after_help = EXAMPLES)]
+#[command(
+    name = "bifora",
+    about = "Says which architecture answered, x86_64 or aarch64, and which build it is",
+    long_about = LONG_ABOUT,
+    override_usage = "bifora [COMMAND] [OPTIONS]",
+    subcommand_required = true,
+    after_help = EXAMPLES
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
 
-const EXAMPLES: &str = "Examples:
-  bifora                   serve on port 8080
-  PORT=9000 bifora         serve on port 9000
-  bifora --log-level debug serve, and log every request
-  bifora info              tell what is known of this build and this machine
-  bifora healthcheck       ask the server on this machine whether it lives
+const LONG_ABOUT: &str = "Says which architecture answered, x86_64 or aarch64, and which build it is.
 
-Exit codes: 0 all well, 1 it failed, 2 wrong usage.";
+Without a command it serves: open http://localhost:8080. Every setting of the server is a flag and an environment \
+variable; `bifora serve --help` lists them.";
+
+const EXAMPLES: &str = "Examples:
+  bifora                    serve on port 8080
+  PORT=9000 bifora          serve on port 9000
+  bifora --log-level debug  serve, and log every request
+  bifora info               show what is known about this build and this machine
+  bifora healthcheck        check the server on this machine
+
+Exit codes: 0 success, 1 failure, 2 bad usage, 130 ended by a second signal.";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve the pages until SIGTERM or SIGINT
     Serve(Settings),
-    /// Ask the server's /healthz; exit code 0 when it lives, 1 when not, within 2 seconds
-    Healthcheck {
-        /// Address that the server listens on; 0.0.0.0 and :: are asked on the loopback
-        #[arg(long, env = "HOST", default_value = "127.0.0.1", value_parser = address)]
-        host: IpAddr,
-        /// Port that the server listens on
-        #[arg(long, env = "PORT", default_value = "8080", value_parser = port)]
-        port: u16,
-    },
-    /// Tell what is known of this build and this machine
+    /// Check the server's /healthz: exit code 0 if healthy, 1 if not, within 2 seconds
+    Healthcheck(Listen),
+    /// Show what is known about this build and this machine
     Info {
         /// As JSON: the answers of /api/build and /api/info
         #[arg(long)]
@@ -114,7 +115,7 @@ pub fn bad_value(error: &clap::Error) -> Option<String> {
     let allowed = text(ContextKind::ValidValue)
         .map(|values| format!("one of {values}"))
         .or_else(|| std::error::Error::source(error).map(ToString::to_string))?;
-    Some(format!("{setting}: {shown:?} is not allowed; it takes {allowed}"))
+    Some(format!("{setting}: {shown:?} is not allowed; expected {allowed}"))
 }
 
 /// The settings: flag and variable.
@@ -148,7 +149,7 @@ fn not_text() -> Option<String> {
     let (setting, value) = by_argument().or(by_variable)?;
     let shown: String = value.to_string_lossy().chars().take(100).collect();
     Some(format!(
-        "{setting}: {shown:?} is not allowed; it takes text in UTF-8"
+        "{setting}: {shown:?} is not allowed; expected text in UTF-8"
     ))
 }
 
@@ -170,23 +171,23 @@ mod tests {
         for (arguments, line) in [
             (
                 &["--port", "70000"][..],
-                "--port (PORT): \"70000\" is not allowed; it takes a whole number from 0 to 65535",
+                "--port (PORT): \"70000\" is not allowed; expected a whole number from 0 to 65535",
             ),
             (
                 &["serve", "--request-timeout", "0s"],
-                "--request-timeout (BIFORA_REQUEST_TIMEOUT): \"0s\" is not allowed; it takes a time from 1ms to 1h, such as 500ms, 30s or 2m",
+                "--request-timeout (BIFORA_REQUEST_TIMEOUT): \"0s\" is not allowed; expected a time from 1ms to 1h, such as 500ms, 30s or 2m",
             ),
             (
                 &["--log-level", "loud"],
-                "--log-level (BIFORA_LOG_LEVEL): \"loud\" is not allowed; it takes one of off, error, warn, info, debug, trace",
+                "--log-level (BIFORA_LOG_LEVEL): \"loud\" is not allowed; expected one of off, error, warn, info, debug",
             ),
             (
                 &["--host", "example.com"],
-                "--host (HOST): \"example.com\" is not allowed; it takes an IP address such as 0.0.0.0, 127.0.0.1 or ::",
+                "--host (HOST): \"example.com\" is not allowed; expected an IP address such as 0.0.0.0, 127.0.0.1 or ::",
             ),
             (
                 &["--body-limit", "0"],
-                "--body-limit (BIFORA_BODY_LIMIT): \"0\" is not allowed; it takes a whole number from 1 to 104857600",
+                "--body-limit (BIFORA_BODY_LIMIT): \"0\" is not allowed; expected a whole number from 1 to 104857600",
             ),
         ] {
             let said = bad_value(&parsed(arguments).expect_err("a bad value")).unwrap_or_default();
@@ -199,7 +200,7 @@ mod tests {
         for arguments in [&[][..], &["--port", "8080"], &["serve"]] {
             let cli = parsed(arguments).expect("parses");
             assert!(
-                matches!(cli.command, Command::Serve(settings) if settings.port == 8080),
+                matches!(cli.command, Command::Serve(settings) if settings.listen.port == 8080),
                 "{arguments:?}"
             );
         }

@@ -27,7 +27,7 @@ pub struct CodeBuild {
     pub branch: Option<String>,
     /// `owner/repository` of the source.
     pub repository: Option<String>,
-    /// First line of the commit's message.
+    /// The commit's message, on one line.
     pub commit_message: Option<String>,
     /// Links that passed validation.
     pub links: CodeBuildLinks,

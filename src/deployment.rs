@@ -14,6 +14,8 @@ use crate::text;
 pub struct Deployment {
     /// How the facts were, or were not, had.
     pub status: Status,
+    /// Why they could not be had, when they could not.
+    pub reason: Option<String>,
     /// Name of the cluster.
     pub cluster: Option<String>,
     /// Name of the service.
@@ -46,7 +48,7 @@ pub enum Status {
     /// Asked, and not answered yet.
     Asking,
     /// The endpoint does not answer as it should; it is asked again.
-    Unavailable(String),
+    Unavailable,
     /// Known.
     Known,
 }
@@ -65,6 +67,7 @@ impl Deployment {
         let task_field = |name: &str| field(task, name);
         Self {
             status: Status::Known,
+            reason: None,
             cluster: task_field("Cluster").map(|c| last_part(&c)),
             service: task_field("ServiceName"),
             task_arn: task_field("TaskARN"),
@@ -102,12 +105,12 @@ impl Deployment {
     /// One line on how what is not known of the deployment would be known.
     pub fn how(&self) -> &'static str {
         match self.status {
-            Status::NotOnEcs => "ECS task metadata tells it; this process does not run on ECS",
-            Status::Asking => "ECS task metadata tells it; it was asked and has not answered yet",
-            Status::Unavailable(_) => {
-                "ECS task metadata tells it; it does not answer as it should and is asked again"
+            Status::NotOnEcs => "comes from ECS task metadata; this is not running on ECS",
+            Status::Asking => "comes from ECS task metadata, which has not answered yet",
+            Status::Unavailable => {
+                "comes from ECS task metadata, which is unavailable and will be asked again"
             }
-            Status::Known => "ECS task metadata tells it; here it left it out",
+            Status::Known => "comes from ECS task metadata, which does not include it",
         }
     }
 }

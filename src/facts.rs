@@ -74,7 +74,7 @@ impl Facts {
         BuildReport {
             origin,
             version_name: self.environment.get("VERSION"),
-            build: self.build.clone(),
+            binary: self.build.clone(),
             circleci: self.circleci.clone(),
             codebuild: self.codebuild.clone(),
             image: Image::new(

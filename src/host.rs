@@ -3,10 +3,9 @@
 pub mod cgroup;
 pub mod cpu;
 pub mod machine;
+mod process;
 
-use std::fs;
 use std::path::Path;
-use std::time::{Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use sysinfo::{MemoryRefreshKind, RefreshKind, System};
@@ -15,10 +14,11 @@ use utoipa::ToSchema;
 use self::cgroup::Limits;
 use self::cpu::Cpu;
 use self::machine::Machine;
+pub use self::process::{Process, Started};
 use crate::report::Section;
 use crate::text;
 
-const PROC: &str = "read from the kernel's files in /proc, which are not to be had here";
+const PROC: &str = "read from /proc, which is not available here";
 
 /// What does not change while the process lives; read once at start.
 #[derive(Clone, Debug)]
@@ -37,25 +37,6 @@ pub struct Host {
     pub page_size: u64,
     /// When the process started.
     pub started: Started,
-}
-
-/// The start of the process on both clocks: one to show, one that nobody can set back.
-#[derive(Clone, Copy, Debug)]
-pub struct Started {
-    /// By the wall clock.
-    pub at: SystemTime,
-    /// By the monotonic clock.
-    pub since: Instant,
-}
-
-impl Started {
-    /// The start is now.
-    pub fn now() -> Self {
-        Self {
-            at: SystemTime::now(),
-            since: Instant::now(),
-        }
-    }
 }
 
 /// The system page's facts at one moment.
@@ -90,25 +71,6 @@ pub struct Memory {
     pub total: Option<u64>,
     /// What could be used without swapping.
     pub available: Option<u64>,
-}
-
-/// This process.
-#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
-pub struct Process {
-    /// Process id, in the container's own count.
-    pub pid: u32,
-    /// Resident memory, in bytes.
-    pub memory: Option<u64>,
-    /// Threads.
-    pub threads: Option<u64>,
-    /// Open files and connections.
-    pub open_files: Option<u64>,
-    /// Seconds of CPU time, its own and the kernel's for it.
-    pub cpu_seconds: Option<f64>,
-    /// When it started, RFC 3339; `null` when the clock is out of range.
-    pub started: Option<String>,
-    /// Seconds since it started.
-    pub uptime: u64,
 }
 
 impl Host {
@@ -156,52 +118,9 @@ impl Host {
 
 /// A scratch image has no distribution, and `sysinfo` then names the kernel instead.
 fn has_distribution() -> bool {
-    cfg!(not(target_os = "linux"))
-        || ["/etc/os-release", "/usr/lib/os-release"]
-            .iter()
-            .any(|file| Path::new(file).exists())
-}
-
-impl Process {
-    /// Reads the process's own figures.
-    pub fn now(started: Started) -> Self {
-        let read = |file: &str| fs::read_to_string(Path::new("/proc/self").join(file)).unwrap_or_default();
-        let status = read("status");
-        Self {
-            pid: std::process::id(),
-            memory: status_field(&status, "VmRSS").map(|kib| kib * 1024),
-            threads: status_field(&status, "Threads"),
-            open_files: fs::read_dir("/proc/self/fd")
-                .ok()
-                .map(|files| files.count() as u64),
-            cpu_seconds: cpu_seconds(&read("stat"), rustix::param::clock_ticks_per_second()),
-            started: text::rfc3339(started.at),
-            uptime: started.since.elapsed().as_secs(),
-        }
-    }
-}
-
-/// The number of a line such as `VmRSS: 1234 kB`.
-fn status_field(status: &str, name: &str) -> Option<u64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-    line.split_whitespace().next()?.parse().ok()
-}
-
-/// User and system time out of `/proc/self/stat` (fields 14 and 15 of proc(5)), which are counted in ticks. The
-/// second field is the program's name and may hold anything, so that counting begins behind it.
-fn cpu_seconds(stat: &str, ticks_per_second: u64) -> Option<f64> {
-    let (_, fields) = stat.rsplit_once(')')?;
-    let times: Option<Vec<u64>> = fields
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .map(|n| n.parse().ok())
-        .collect();
-    let times = times.filter(|times| times.len() == 2 && ticks_per_second > 0)?;
-    #[expect(clippy::cast_precision_loss, reason = "ticks of a process, far below 2^52")]
-    Some(times.iter().sum::<u64>() as f64 / ticks_per_second as f64)
+    ["/etc/os-release", "/usr/lib/os-release"]
+        .iter()
+        .any(|file| Path::new(file).exists())
 }
 
 impl SystemInfo {
@@ -209,29 +128,34 @@ impl SystemInfo {
     pub fn sections(&self) -> Vec<Section> {
         let bytes = |count: Option<u64>| count.map(text::bytes);
         let mut machine = Section::new("machine", "Machine")
-            .row("Host name", self.hostname.as_ref(), "the kernel tells it")
+            .row(
+                "Host name",
+                self.hostname.as_ref(),
+                "the kernel did not report it",
+            )
             .row(
                 "Operating system",
                 self.os.as_ref(),
                 "read from /etc/os-release, which this image does not have",
             )
             .row("Kernel", self.kernel.as_ref(), PROC)
-            .row("Compiled for", Some(self.machine.compiled), "")
-            .row("Machine says", self.machine.uname.as_ref(), "uname tells it")
+            .known("Compiled for", self.machine.compiled)
             .row(
-                "Kernel says",
-                self.machine.kernel.as_ref(),
-                "read from /proc/sys/kernel/arch, since Linux 6.1",
+                "Machine says",
+                self.machine.uname.as_ref(),
+                "uname did not report it",
             )
             .row(
+                "Kernel says",
+                self.machine.kernel_arch.as_ref(),
+                "read from /proc/sys/kernel/arch, since Linux 6.1",
+            )
+            .known(
                 "Emulated by",
-                Some(
-                    self.machine
-                        .emulator
-                        .as_deref()
-                        .unwrap_or("nothing: this runs natively"),
-                ),
-                "",
+                self.machine
+                    .emulator
+                    .as_deref()
+                    .unwrap_or("nothing; it runs natively"),
             );
         if let Some(emulator) = &self.machine.emulator {
             machine.note = Some(format!(
@@ -239,26 +163,25 @@ impl SystemInfo {
                 self.machine.compiled, self.machine.compiled
             ));
         }
-        let features = Some(self.cpu.features.join(", ")).filter(|f| !f.is_empty());
+        let features = match self.cpu.features.as_slice() {
+            [] => "none of those that Bifora looks for".to_owned(),
+            found => found.join(", "),
+        };
         let cpu = Section::new("cpu", "CPU")
             .row("Model", self.cpu.model.as_ref(), PROC)
-            .row("Cores", Some(self.cpu.cores), "")
-            .row(
-                "SIMD and crypto",
-                features,
-                "the CPU has none of those that Bifora looks for",
-            )
-            .row("Page size", Some(text::bytes(self.page_size)), "")
+            .known("Cores", self.cpu.cores)
+            .known("SIMD and crypto", features)
+            .known("Page size", text::bytes(self.page_size))
             .row(
                 "Cache line",
                 bytes(self.cpu.cache_line),
-                "read from /sys/devices/system/cpu, which is not to be had here",
+                "read from /sys/devices/system/cpu, which is not available here",
             );
         let memory = Section::new("memory", "Memory")
             .row("Total", bytes(self.memory.total), PROC)
             .row("Available", bytes(self.memory.available), PROC);
         let process = Section::new("process", "Process")
-            .row("Process id", Some(self.process.pid), "")
+            .known("Process id", self.process.pid)
             .row("Memory", bytes(self.process.memory), PROC)
             .row("Threads", self.process.threads, PROC)
             .row("Open files", self.process.open_files, PROC)
@@ -272,13 +195,12 @@ impl SystemInfo {
                 self.process.started.as_ref(),
                 "the clock is outside the years 1970 to 9999",
             )
-            .row("Uptime", Some(uptime(self.process.uptime)), "");
+            .known("Uptime", uptime(self.process.uptime));
         let names = match self.environment.as_slice() {
-            [] => "no variable: none of those that Bifora looks at is set".to_owned(),
+            [] => "none of those that Bifora reads".to_owned(),
             names => names.join(", "),
         };
-        let environment =
-            Section::new("environment", "Environment").row("Facts are read from", Some(names), "");
+        let environment = Section::new("environment", "Environment").known("Variables set", names);
         vec![machine, cpu, memory, self.limits.section(), process, environment]
     }
 }
@@ -290,23 +212,6 @@ fn uptime(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn fields_of_the_process() {
-        let status = "Name:\tbifora\nVmRSS:\t    1234 kB\nThreads:\t3\n";
-        assert_eq!(status_field(status, "VmRSS"), Some(1234));
-        assert_eq!(status_field(status, "Threads"), Some(3));
-        assert_eq!(status_field(status, "VmSwap"), None);
-        assert_eq!(status_field("VmRSS: x", "VmRSS"), None);
-    }
-
-    #[test]
-    fn cpu_time_of_the_process() {
-        let stat = "7 (a) b (c) S 1 7 7 0 -1 4194304 1 0 0 0 150 50 0 0 20 0 3 0 1 1 1";
-        assert_eq!(cpu_seconds(stat, 100), Some(2.0));
-        assert_eq!(cpu_seconds(stat, 0), None);
-        assert_eq!(cpu_seconds("7 (a) S 1", 100), None);
-    }
 
     #[test]
     fn this_machine_is_read() {

@@ -53,14 +53,14 @@ impl Image {
     /// The facts as people read them.
     pub fn section(&self) -> Section {
         const HOW: &str =
-            "ECS task metadata tells it; elsewhere set BIFORA_IMAGE to the reference that was pulled";
+            "comes from ECS task metadata; elsewhere, set BIFORA_IMAGE to the image that was pulled";
         let tag_how = if self.repository.is_some() {
             "the image was named without a tag"
         } else {
             HOW
         };
         let digest_how = if self.repository.is_some() {
-            "ECS task metadata tells it, or an image that is named by digest"
+            "comes from ECS task metadata, or from an image named by digest"
         } else {
             HOW
         };
@@ -68,7 +68,7 @@ impl Image {
             .linked("Pulled from", self.repository.as_ref(), self.gallery(), HOW)
             .row("Tag", self.tag.as_ref(), tag_how)
             .row("Digest", self.digest.as_ref(), digest_how)
-            .row("Platform", Some(&self.platform), "")
+            .known("Platform", &self.platform)
     }
 }
 

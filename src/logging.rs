@@ -3,7 +3,6 @@
 use std::io::{self, IsTerminal};
 
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt};
@@ -38,19 +37,12 @@ pub fn start(format: LogFormat, level: LogLevel) {
         .try_init();
 }
 
-fn filter(level: LogLevel) -> Targets {
-    let ours = match level {
+fn filter(level: LogLevel) -> LevelFilter {
+    match level {
         LogLevel::Off => LevelFilter::OFF,
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
         LogLevel::Info => LevelFilter::INFO,
         LogLevel::Debug => LevelFilter::DEBUG,
-        LogLevel::Trace => LevelFilter::TRACE,
-    };
-    let libraries = if level == LogLevel::Trace {
-        LevelFilter::TRACE
-    } else {
-        ours.min(LevelFilter::WARN)
-    };
-    Targets::new().with_default(libraries).with_target("bifora", ours)
+    }
 }

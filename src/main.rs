@@ -18,11 +18,11 @@ fn main() -> ExitCode {
     };
     match cli.command {
         Command::Serve(settings) => serve(&settings, started),
-        Command::Healthcheck { host, port } => match small_runtime().block_on(healthcheck::run(host, port)) {
+        Command::Healthcheck(listen) => match small_runtime().block_on(healthcheck::run(listen)) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error),
         },
-        Command::Info { json } => match small_runtime().block_on(info::run(json)) {
+        Command::Info { json } => match small_runtime().block_on(info::run(json, started)) {
             Ok(text) => print(&text),
             Err(error) => fail(&error),
         },

@@ -48,6 +48,12 @@ impl Section {
         }
     }
 
+    /// Adds a fact that is always known.
+    #[must_use]
+    pub fn known(self, label: &'static str, value: impl ToString) -> Self {
+        self.row(label, Some(value), "")
+    }
+
     /// Adds a fact that leads nowhere; `how` says how it would be known.
     #[must_use]
     pub fn row(self, label: &'static str, text: Option<impl ToString>, how: &'static str) -> Self {

@@ -1,6 +1,5 @@
 //! The web: every route on one screen, and what each answer passes through.
 
-pub mod api;
 pub mod assets;
 pub mod build_info;
 pub mod edge;
@@ -9,6 +8,7 @@ pub mod health;
 pub mod home;
 pub mod metrics;
 pub mod negotiate;
+pub mod openapi;
 pub mod refusal;
 pub mod request_id;
 pub mod security;
@@ -16,6 +16,8 @@ mod snapshot;
 pub mod system_info;
 #[cfg(test)]
 mod tests;
+mod visit;
+pub mod whoami;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +39,6 @@ use self::snapshot::Snapshot;
 use crate::deployment::Deployment;
 use crate::facts::Facts;
 use crate::server::shutdown::Phase;
-use crate::settings::Settings;
 
 /// Every route.
 pub fn router(app: Arc<App>) -> Router {
@@ -45,10 +46,10 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/", get(home::page).post(home::draw))
         .route("/build", get(build_info::page))
         .route("/info", get(system_info::page))
-        .route("/api/whoami", get(api::whoami))
-        .route("/api/build", get(api::build))
-        .route("/api/info", get(api::info))
-        .route("/api/openapi.json", get(api::openapi))
+        .route("/api/whoami", get(whoami::api))
+        .route("/api/build", get(build_info::api))
+        .route("/api/info", get(system_info::api))
+        .route("/api/openapi.json", get(openapi::api))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(metrics::scrape))
@@ -82,8 +83,8 @@ pub struct App {
     pub limits: Limits,
     /// What it counts.
     pub metrics: Metrics,
-    /// Places for requests; probes take none.
-    room: Semaphore,
+    /// One for each request that may be answered at once; probes need none.
+    permits: Semaphore,
     phase: watch::Receiver<Phase>,
     snapshot: ArcSwap<Snapshot>,
 }
@@ -101,17 +102,6 @@ pub struct Limits {
     pub slow_request: Duration,
 }
 
-impl From<&Settings> for Limits {
-    fn from(settings: &Settings) -> Self {
-        Self {
-            body: settings.body_limit,
-            concurrency: settings.concurrency_limit,
-            request_timeout: settings.request_timeout.into(),
-            slow_request: settings.slow_request.into(),
-        }
-    }
-}
-
 impl App {
     /// An app in which nothing is known of the deployment yet.
     pub fn new(facts: Facts, limits: Limits, phase: watch::Receiver<Phase>) -> Self {
@@ -121,7 +111,7 @@ impl App {
             facts,
             limits,
             metrics,
-            room: Semaphore::new(limits.concurrency),
+            permits: Semaphore::new(limits.concurrency),
             phase,
             snapshot,
         }

@@ -105,12 +105,12 @@
     count(name);
     if (name === "failed") {
       failuresInARow += 1;
-      if (failuresInARow >= GIVE_UP) return stop(`Stopped by itself: the last ${GIVE_UP} questions failed.`);
-      say("The last question failed; asking more slowly.");
+      if (failuresInARow >= GIVE_UP) return stop(`Stopped: the last ${GIVE_UP} requests failed.`);
+      say("The last request failed; retrying more slowly.");
     } else {
       failuresInARow = 0;
       left -= 1;
-      if (left <= 0) return stop(`Stopped by itself after ${LIMIT} answers.`);
+      if (left <= 0) return stop(`Stopped after ${LIMIT} answers.`);
       say("Asking twice a second.");
     }
     next(Math.min(EVERY_MS * 2 ** failuresInARow, SLOWEST_MS));

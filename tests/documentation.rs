@@ -136,3 +136,31 @@ fn every_command_of_the_readme_is_one() {
     }
     assert!(text.contains("cargo run") && text.contains("cargo xtask test"));
 }
+
+#[test]
+fn every_link_between_documents_leads_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut documents = vec![root.join("README.md"), root.join("CHANGELOG.md")];
+    documents.extend(
+        fs::read_dir(root.join("docs"))
+            .expect("docs/")
+            .map(|entry| entry.expect("an entry").path()),
+    );
+    let mut links = 0;
+    for file in documents
+        .iter()
+        .filter(|file| file.extension().is_some_and(|e| e == "md"))
+    {
+        let text = fs::read_to_string(file).expect("readable");
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let path = target.split('#').next().unwrap_or_default();
+            if target.starts_with("https://") || path.is_empty() {
+                continue;
+            }
+            links += 1;
+            let there = file.parent().expect("a folder").join(path).exists();
+            assert!(there, "{} links to {target}", file.display());
+        }
+    }
+    assert!(links > 8, "found only {links} links");
+}

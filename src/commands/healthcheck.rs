@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use crate::http_client::{self, ClientError};
+use crate::settings::Listen;
 
 /// Below the 2 s that are promised, so that starting and ending fit in as well.
 const TIMEOUT: Duration = Duration::from_millis(1_800);
@@ -19,8 +20,8 @@ pub enum HealthcheckError {
     Status(SocketAddr, hyper::StatusCode),
 }
 
-/// Asks the server that listens on `host` and `port`.
-pub async fn run(host: IpAddr, port: u16) -> Result<(), HealthcheckError> {
+/// Asks the server that listens there.
+pub async fn run(Listen { host, port }: Listen) -> Result<(), HealthcheckError> {
     let host = match host {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(Ipv6Addr::UNSPECIFIED) => IpAddr::V6(Ipv6Addr::LOCALHOST),

@@ -17,19 +17,19 @@ pub struct Info {
     /// As `/api/build`.
     pub build: BuildReport,
     /// As `/api/info`.
-    pub info: SystemInfo,
+    pub system: SystemInfo,
 }
 
 /// Gathers the facts and puts them into text.
-pub async fn run(json: bool) -> Result<String, serde_json::Error> {
-    let facts = Facts::gather(Environment::from_process(), Started::now());
+pub async fn run(json: bool, started: Started) -> Result<String, serde_json::Error> {
+    let facts = Facts::gather(Environment::from_process(), started);
     let deployment = match facts.metadata_endpoint() {
         Some(endpoint) => metadata::once(&endpoint).await,
         None => facts.deployment_at_start(),
     };
     let info = Info {
         build: facts.build_report(&deployment),
-        info: facts.system_info(),
+        system: facts.system_info(),
     };
     if json {
         return serde_json::to_string_pretty(&info).map(|text| text + "\n");
@@ -40,7 +40,7 @@ pub async fn run(json: bool) -> Result<String, serde_json::Error> {
         Arch::COMPILED,
         info.build.origin
     );
-    for section in info.build.sections().into_iter().chain(info.info.sections()) {
+    for section in info.build.sections().into_iter().chain(info.system.sections()) {
         let _ = write!(text, "\n{section}");
     }
     Ok(text)

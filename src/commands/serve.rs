@@ -1,5 +1,6 @@
 //! `bifora serve`: gathers the facts, binds, serves until told to stop.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -11,33 +12,46 @@ use crate::host::Started;
 use crate::server::shutdown::{self, Ending};
 use crate::server::{self, Timeouts};
 use crate::settings::Settings;
-use crate::web::{self, App};
+use crate::web::{self, App, Limits};
 use crate::{arch::Arch, metadata};
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The port is taken, or may not be had.
-    #[error("cannot listen on {0}: {1} (choose another with --port or PORT)")]
+    #[error("cannot listen on {0}: {1} ({hint})", hint = hint(.1.kind()))]
     Bind(SocketAddr, #[source] std::io::Error),
     /// Signals cannot be received.
     #[error("cannot receive signals: {0}")]
     Signals(#[source] std::io::Error),
 }
 
+fn hint(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::AddrInUse | ErrorKind::PermissionDenied => "choose another port with --port or PORT",
+        _ => "choose an address of this machine with --host or HOST",
+    }
+}
+
 /// Serves until SIGTERM or SIGINT and tells how it ended.
 pub async fn run(settings: &Settings, started: Started) -> Result<Ending, ServeError> {
     // Before anything else: as PID 1 a signal without a receiver would be lost.
     let signals = shutdown::Signals::new().map_err(ServeError::Signals)?;
-    let address = SocketAddr::new(settings.host, settings.port);
+    let address = SocketAddr::new(settings.listen.host, settings.listen.port);
     let listener = TcpListener::bind(address)
         .await
         .map_err(|error| ServeError::Bind(address, error))?;
     let bound = listener.local_addr().unwrap_or(address);
 
     let facts = Facts::gather(Environment::from_process(), started);
-    let phase = shutdown::watch(signals, settings.shutdown_delay.into());
-    let app = Arc::new(App::new(facts, web::Limits::from(settings), phase.clone()));
+    let phase = shutdown::watch(signals, settings.shutdown_delay);
+    let limits = Limits {
+        body: settings.body_limit,
+        concurrency: settings.concurrency_limit,
+        request_timeout: settings.request_timeout,
+        slow_request: settings.slow_request,
+    };
+    let app = Arc::new(App::new(facts, limits, phase.clone()));
     if let Some(endpoint) = app.facts.metadata_endpoint() {
         let app = app.clone();
         tokio::spawn(metadata::watch(endpoint, move |deployment| {
@@ -53,9 +67,9 @@ pub async fn run(settings: &Settings, started: Started) -> Result<Ending, ServeE
         Arch::COMPILED.mark(),
     );
     let timeouts = Timeouts {
-        header: settings.header_timeout.into(),
-        idle: settings.idle_timeout.into(),
-        drain: settings.shutdown_deadline.into(),
+        header: settings.header_timeout,
+        idle: settings.idle_timeout,
+        drain: settings.shutdown_deadline,
     };
     Ok(server::run(listener, web::router(app), web::refusal::dress, timeouts, phase).await)
 }

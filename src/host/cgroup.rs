@@ -93,7 +93,7 @@ impl Limits {
 
     /// The facts as people read them.
     pub fn section(&self) -> Section {
-        const HOW: &str = "read from control groups in /sys/fs/cgroup, which are not to be had here";
+        const HOW: &str = "read from /sys/fs/cgroup, which is not available here";
         let limit = |limit: Option<String>| limit.or_else(|| self.version.map(|_| "no limit".to_owned()));
         Section::new("limits", "Container limits")
             .row(
@@ -101,11 +101,7 @@ impl Limits {
                 self.version.map(|v| format!("version {v}")),
                 HOW,
             )
-            .row(
-                "CPU",
-                limit(self.cpus.map(|cpus| format!("{cpus} of a CPU's time"))),
-                HOW,
-            )
+            .row("CPU", limit(self.cpus.map(|cpus| format!("{cpus} CPUs"))), HOW)
             .row("Memory", limit(self.memory.map(text::bytes)), HOW)
             .row("Memory in use", self.memory_used.map(text::bytes), HOW)
     }

@@ -39,45 +39,38 @@ impl Cpu {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
+/// The features that were found, in the order of the list.
 fn features() -> Vec<&'static str> {
-    macro_rules! found {
-        ($($name:literal => $($feature:tt)&&+),+ $(,)?) => {
-            [$(($name, true $(&& std::arch::is_x86_feature_detected!($feature))+)),+]
-        };
-    }
-    let all = found![
-        "SSE4.2" => "sse4.2",
-        "AVX2" => "avx2",
-        "FMA" => "fma",
-        "AVX-512" => "avx512f" && "avx512bw" && "avx512vl",
-        "AES" => "aes",
-        "SHA" => "sha",
-    ];
-    all.into_iter()
+    candidates()
+        .into_iter()
         .filter(|(_, found)| *found)
         .map(|(name, _)| name)
         .collect()
 }
 
+#[cfg(target_arch = "x86_64")]
+fn candidates() -> [(&'static str, bool); 6] {
+    use std::arch::is_x86_feature_detected as has;
+    [
+        ("SSE4.2", has!("sse4.2")),
+        ("AVX2", has!("avx2")),
+        ("FMA", has!("fma")),
+        ("AVX-512", has!("avx512f") && has!("avx512bw") && has!("avx512vl")),
+        ("AES", has!("aes")),
+        ("SHA", has!("sha")),
+    ]
+}
+
 #[cfg(target_arch = "aarch64")]
-fn features() -> Vec<&'static str> {
-    macro_rules! found {
-        ($($name:literal => $feature:tt),+ $(,)?) => {
-            [$(($name, std::arch::is_aarch64_feature_detected!($feature))),+]
-        };
-    }
-    let all = found![
-        "NEON" => "neon",
-        "SVE" => "sve",
-        "SVE2" => "sve2",
-        "LSE" => "lse",
-        "CRC32" => "crc",
-        "AES" => "aes",
-        "SHA-2" => "sha2",
-    ];
-    all.into_iter()
-        .filter(|(_, found)| *found)
-        .map(|(name, _)| name)
-        .collect()
+fn candidates() -> [(&'static str, bool); 7] {
+    use std::arch::is_aarch64_feature_detected as has;
+    [
+        ("NEON", has!("neon")),
+        ("SVE", has!("sve")),
+        ("SVE2", has!("sve2")),
+        ("LSE", has!("lse")),
+        ("CRC32", has!("crc")),
+        ("AES", has!("aes")),
+        ("SHA-2", has!("sha2")),
+    ]
 }

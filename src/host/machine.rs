@@ -17,7 +17,7 @@ pub struct Machine {
     /// What `uname` says; an emulator answers this itself.
     pub uname: Option<String>,
     /// What `/proc/sys/kernel/arch` says; an emulator lets this through. Since Linux 6.1.
-    pub kernel: Option<String>,
+    pub kernel_arch: Option<String>,
     /// What translates this process's instructions; `null` is nothing that could be noticed.
     pub emulator: Option<String>,
 }
@@ -43,7 +43,7 @@ impl Machine {
                 .ok()
                 .and_then(text::clean),
             emulator: emulator(Arch::COMPILED, kernel.as_deref(), &cpuinfo, executable.as_deref()),
-            kernel,
+            kernel_arch: kernel,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `/build`: the build-info page for browsers, the six keys for everyone else.
+//! `/build`: the build-info page for browsers, the six keys for everyone else. `/api/build`: all that is known.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub(super) struct BuildInfoPage<'a> {
 impl<'a> BuildInfoPage<'a> {
     pub(super) fn new(report: &'a BuildReport) -> Self {
         Self {
-            arch: report.build.arch,
+            arch: report.binary.arch,
             origin: &report.origin,
             sections: report.sections(),
         }
@@ -47,4 +47,10 @@ pub async fn page(State(app): State<Arc<App>>, request: Request) -> Response {
         || snapshot.build_page.clone(),
         || snapshot.build_keys.clone(),
     )
+}
+
+/// Which build this is.
+#[utoipa::path(get, path = "/api/build", tag = "build", responses((status = 200, description = "The build", body = BuildReport)))]
+pub async fn api(State(app): State<Arc<App>>) -> Response {
+    negotiate::json(app.snapshot.load().build.clone())
 }

@@ -2,14 +2,15 @@
 //! answer can skip a part of it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
+use super::error::Cause;
 use super::request_id::{RequestId, X_REQUEST_ID};
+use super::visit::Visit;
 use super::{App, error, negotiate, security};
 
 /// Routes for probes: never refused, never logged.
@@ -23,7 +24,6 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// Passes a request on and dresses its answer.
 pub async fn edge(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let start = Instant::now();
     let id = RequestId::of(request.headers());
     // Only errors ask what the client can read, and by then the request is gone.
     let accept: Vec<_> = request
@@ -35,10 +35,15 @@ pub async fn edge(State(app): State<Arc<App>>, request: Request, next: Next) -> 
     let path = request.extensions().get::<MatchedPath>().cloned();
     let route = path.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
     let probe = PROBES.contains(&route);
-    let visit = app.metrics.enter(request.method(), route);
+    let slow = (!probe).then_some(app.limits.slow_request);
+    let visit = Visit::begin(&app.metrics, &id, request.method(), route, slow);
 
-    let place = if probe { None } else { Some(app.room.try_acquire()) };
-    let mut response = match place {
+    let permit = if probe {
+        None
+    } else {
+        Some(app.permits.try_acquire())
+    };
+    let mut response = match permit {
         Some(Err(_)) => error::overloaded(),
         None | Some(Ok(_)) => next.run(request).await,
     };
@@ -56,25 +61,7 @@ pub async fn edge(State(app): State<Arc<App>>, request: Request, next: Next) -> 
         // Kept-alive connections end with an answer, not with a reset.
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    let method = visit.method();
-    let took = start.elapsed();
-    visit.leave(status, took);
-    if !probe {
-        log(&id, method, route, status.as_u16(), took, app.limits.slow_request);
-    }
+    let cause = response.extensions_mut().remove::<Cause>();
+    visit.end(status, cause.as_ref().map(|Cause(words)| words.as_str()));
     response
-}
-
-fn log(id: &RequestId, method: &str, route: &str, status: u16, took: Duration, slow: Duration) {
-    let duration_ms = took.as_secs_f64() * 1e3;
-    if status == 503 {
-        // Said by intent, in numbers that could bury what is broken.
-        tracing::warn!(request_id = %id, method, route, status, duration_ms, "request refused");
-    } else if status >= 500 {
-        tracing::error!(request_id = %id, method, route, status, duration_ms, "request failed");
-    } else if took >= slow {
-        tracing::warn!(request_id = %id, method, route, status, duration_ms, "slow request");
-    } else {
-        tracing::debug!(request_id = %id, method, route, status, duration_ms, "request");
-    }
 }

@@ -48,9 +48,9 @@ impl Problem {
     fn of(status: StatusCode) -> Self {
         let detail = match status {
             StatusCode::REQUEST_TIMEOUT => "The request did not arrive in time.",
-            StatusCode::PAYLOAD_TOO_LARGE => "The request's body is larger than this server takes.",
+            StatusCode::PAYLOAD_TOO_LARGE => "The request body is too large.",
             status if status.is_server_error() => {
-                "Something went wrong on this side. The log knows what, by the request id."
+                "Something went wrong on our side. The log has more under the request id."
             }
             _ => "The request could not be understood.",
         };
@@ -119,7 +119,7 @@ pub async fn not_found() -> Problem {
 pub async fn method_not_allowed() -> Problem {
     Problem::new(
         StatusCode::METHOD_NOT_ALLOWED,
-        "This address does not take this method; the header Allow says which it takes.",
+        "This address does not support that method; the Allow header lists those it does.",
     )
 }
 
@@ -136,13 +136,23 @@ pub(super) fn overloaded() -> Response {
     response
 }
 
-/// A handler panicked; its words go to the log.
+/// What made a request fail; for the log, where it stands beside the request's id.
+#[derive(Clone, Debug)]
+pub(super) struct Cause(pub(super) String);
+
+/// Something failed that should not have.
+pub(super) fn failed(cause: String) -> Response {
+    let mut response = StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    response.extensions_mut().insert(Cause(cause));
+    response
+}
+
+/// A handler panicked.
 #[expect(clippy::needless_pass_by_value, reason = "the layer's signature")]
 pub(super) fn panicked(panic: Box<dyn Any + Send>) -> Response {
     let words = panic
         .downcast_ref::<String>()
         .map(String::as_str)
         .or_else(|| panic.downcast_ref::<&str>().copied());
-    tracing::error!(panic = words.unwrap_or("without words"), "a handler panicked");
-    StatusCode::INTERNAL_SERVER_ERROR.into_response()
+    failed(format!("panic: {}", words.unwrap_or("without words")))
 }

@@ -1,24 +1,21 @@
 //! `/metrics`: what Prometheus scrapes. Labels are route patterns and known methods, so that no client can grow them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::HeaderValue;
 use axum::response::Response;
 use prometheus::{
     Counter, Encoder, Gauge, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry,
     TextEncoder,
 };
 
-use super::{App, negotiate};
+use super::{App, error, negotiate};
 use crate::arch::Arch;
 use crate::build_info::BuildInfo;
 use crate::host::{Process, Started};
-
-/// The status label of requests whose client went away before the answer; nginx uses the same number.
-const CLIENT_GONE: &str = "499";
 
 /// Seconds. Answers take microseconds; what takes longer waits for a client's body or for a CPU.
 const BUCKETS: [f64; 10] = [0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 10.0];
@@ -29,11 +26,13 @@ pub struct Metrics {
     registry: Registry,
     requests: IntCounterVec,
     durations: HistogramVec,
-    in_flight: IntGauge,
+    /// Requests being answered.
+    pub(super) in_flight: IntGauge,
     memory: Gauge,
     threads: Gauge,
     open_files: Gauge,
-    cpu: Counter,
+    /// The kernel counts, and this follows; locked, so that two scrapes at once do not add the same time.
+    cpu: Mutex<Counter>,
     start: Gauge,
 }
 
@@ -50,7 +49,7 @@ impl Metrics {
             requests: IntCounterVec::new(
                 Opts::new(
                     "http_requests_total",
-                    "Requests answered, by method, route pattern and status.",
+                    "Requests, by method, route pattern and status.",
                 ),
                 &labels,
             )
@@ -69,11 +68,13 @@ impl Metrics {
             memory: gauge("process_resident_memory_bytes", "Resident memory size in bytes."),
             threads: gauge("process_threads", "Number of threads."),
             open_files: gauge("process_open_fds", "Number of open file descriptors."),
-            cpu: Counter::new(
-                "process_cpu_seconds_total",
-                "Total user and system CPU time spent in seconds.",
-            )
-            .expect("a valid name"),
+            cpu: Mutex::new(
+                Counter::new(
+                    "process_cpu_seconds_total",
+                    "Total user and system CPU time spent in seconds.",
+                )
+                .expect("a valid name"),
+            ),
             start: gauge(
                 "process_start_time_seconds",
                 "Start time of the process since the Unix epoch, in seconds.",
@@ -96,7 +97,7 @@ impl Metrics {
             Box::new(metrics.memory.clone()),
             Box::new(metrics.threads.clone()),
             Box::new(metrics.open_files.clone()),
-            Box::new(metrics.cpu.clone()),
+            Box::new(metrics.cpu.lock().expect("nobody else has it yet").clone()),
             Box::new(metrics.start.clone()),
             Box::new(build_info),
         ];
@@ -109,15 +110,12 @@ impl Metrics {
         metrics
     }
 
-    /// Counts a request in; the visit counts it out, whatever becomes of it.
-    pub(super) fn enter<'a>(&'a self, method: &Method, route: &'a str) -> Visit<'a> {
-        self.in_flight.inc();
-        Visit {
-            metrics: self,
-            method: label(method),
-            route,
-            left: false,
-        }
+    /// Counts a request out, by method, route pattern and status.
+    pub(super) fn count(&self, labels: [&str; 3], took: Duration) {
+        self.requests.with_label_values(&labels).inc();
+        self.durations
+            .with_label_values(&labels)
+            .observe(took.as_secs_f64());
     }
 
     /// How many requests are being answered.
@@ -133,9 +131,9 @@ impl Metrics {
         set(&self.memory, process.memory);
         set(&self.threads, process.threads);
         set(&self.open_files, process.open_files);
-        // The kernel counts, and this counter follows; two scrapes at once must not turn it back.
-        self.cpu
-            .inc_by((process.cpu_seconds.unwrap_or_default() - self.cpu.get()).max(0.0));
+        if let (Some(seconds), Ok(cpu)) = (process.cpu_seconds, self.cpu.lock()) {
+            cpu.inc_by((seconds - cpu.get()).max(0.0));
+        }
         self.start.set(
             started
                 .at
@@ -148,68 +146,13 @@ impl Metrics {
     }
 }
 
-/// One request being answered. Dropped without an answer, it counts as a client that went away.
-pub(super) struct Visit<'a> {
-    metrics: &'a Metrics,
-    method: &'static str,
-    route: &'a str,
-    left: bool,
-}
-
-impl Visit<'_> {
-    /// The method's label.
-    pub(super) fn method(&self) -> &'static str {
-        self.method
-    }
-
-    /// The request was answered.
-    pub(super) fn leave(mut self, status: StatusCode, took: Duration) {
-        self.left = true;
-        let labels = [self.method, self.route, status.as_str()];
-        self.metrics.requests.with_label_values(&labels).inc();
-        self.metrics
-            .durations
-            .with_label_values(&labels)
-            .observe(took.as_secs_f64());
-    }
-}
-
-impl Drop for Visit<'_> {
-    fn drop(&mut self) {
-        self.metrics.in_flight.dec();
-        if !self.left {
-            self.metrics
-                .requests
-                .with_label_values(&[self.method, self.route, CLIENT_GONE])
-                .inc();
-        }
-    }
-}
-
-/// The methods that HTTP knows; whatever a client makes up is one label.
-fn label(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::HEAD => "HEAD",
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::DELETE => "DELETE",
-        Method::OPTIONS => "OPTIONS",
-        Method::PATCH => "PATCH",
-        Method::TRACE => "TRACE",
-        Method::CONNECT => "CONNECT",
-        _ => "OTHER",
-    }
-}
-
 /// The counters in Prometheus' text format, version 0.0.4.
-pub async fn scrape(State(app): State<Arc<App>>) -> Result<Response, StatusCode> {
-    let text = app.metrics.text(app.facts.host.started).map_err(|error| {
-        tracing::error!(%error, "cannot write the metrics");
-        StatusCode::INTERNAL_SERVER_ERROR
-    })?;
-    Ok(negotiate::typed(
-        HeaderValue::from_static(prometheus::TEXT_FORMAT),
-        Bytes::from(text),
-    ))
+pub async fn scrape(State(app): State<Arc<App>>) -> Response {
+    match app.metrics.text(app.facts.host.started) {
+        Ok(text) => negotiate::typed(
+            HeaderValue::from_static(prometheus::TEXT_FORMAT),
+            Bytes::from(text),
+        ),
+        Err(error) => error::failed(error.to_string()),
+    }
 }

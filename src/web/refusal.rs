@@ -21,7 +21,7 @@ pub fn dress(bytes: &[u8]) -> Option<Vec<u8>> {
     let id = RequestId::of(&HeaderMap::new());
     let mut problem = Problem::new(
         status,
-        "This is not a request that HTTP/1.1 knows, or its head is too large.",
+        "The request is not valid HTTP/1.1, or its address or headers are too large.",
     );
     problem.request_id = id.to_string();
     let body = snapshot::json(&problem);

@@ -1,4 +1,4 @@
-//! `/info`: the system page for browsers, the same facts as JSON for everyone else.
+//! `/info`: the system page for browsers, the same facts as JSON for everyone else, as by `/api/info`.
 
 use std::sync::Arc;
 
@@ -30,4 +30,10 @@ pub async fn page(State(app): State<Arc<App>>, request: Request) -> Response {
         })
     };
     negotiate::page_or_json(request.headers(), page, || snapshot::json(&info))
+}
+
+/// Which machine this is, at this moment.
+#[utoipa::path(get, path = "/api/info", tag = "system", responses((status = 200, description = "The system", body = crate::host::SystemInfo)))]
+pub async fn api(State(app): State<Arc<App>>) -> Response {
+    negotiate::json(snapshot::json(&app.facts.system_info()))
 }

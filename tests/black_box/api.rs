@@ -47,11 +47,11 @@ async fn whoami_tells_who_answered() {
 #[tokio::test]
 async fn build_tells_of_the_binary_that_runs() {
     let report: BuildReport = Server::shared().get("/api/build").await.json();
-    assert_eq!(report.build.arch.name(), arch());
+    assert_eq!(report.binary.arch.name(), arch());
     assert!(
-        report.build.target.starts_with(&arch()),
+        report.binary.target.starts_with(&arch()),
         "{}",
-        report.build.target
+        report.binary.target
     );
     assert_eq!(report.runs_on.arch.name(), arch());
     assert_eq!(report.runs_on.emulator.as_deref(), emulator());
@@ -65,11 +65,11 @@ async fn build_tells_of_the_binary_that_runs() {
     };
     assert_eq!(report.image.platform, platform);
     assert!(
-        report.build.rustc.starts_with("rustc 1."),
+        report.binary.rustc.starts_with("rustc 1."),
         "{}",
-        report.build.rustc
+        report.binary.rustc
     );
-    let named = |name: &str| report.build.dependencies.iter().any(|d| d.name == name);
+    let named = |name: &str| report.binary.dependencies.iter().any(|d| d.name == name);
     assert!(named("axum") && named("tokio"));
 }
 

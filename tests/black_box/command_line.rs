@@ -28,7 +28,7 @@ async fn version_names_version_commit_and_target() {
     assert_eq!(version.lines().count(), 1, "{version}");
     assert_eq!(said(&["-V"]).await, version);
     let info: Info = serde_json::from_str(&said(&["info", "--json"]).await).expect("JSON");
-    let build = info.build.build;
+    let build = info.build.binary;
     let short: String = build
         .commit
         .unwrap_or_else(|| "unknown".to_owned())
@@ -131,9 +131,9 @@ async fn info_tells_people_and_programs() {
         assert!(text.contains(part), "{part} is not in {text}");
     }
     let info: Info = serde_json::from_str(&said(&["info", "--json"]).await).expect("JSON");
-    assert_eq!(info.build.build.arch.name(), arch());
-    assert_eq!(info.info.machine.compiled.name(), arch());
-    assert_eq!(info.info.machine.emulator.is_some(), is_emulated());
+    assert_eq!(info.build.binary.arch.name(), arch());
+    assert_eq!(info.system.machine.compiled.name(), arch());
+    assert_eq!(info.system.machine.emulator.is_some(), is_emulated());
 }
 
 #[tokio::test]

@@ -39,10 +39,10 @@ async fn is_known(server: &Server) -> BuildReport {
 
 async fn is_unavailable(server: &Server) -> String {
     eventually("the endpoint is known to be no good", async || {
-        match report(server).await.runs_on.deployment.status {
-            Status::Unavailable(reason) => Some(reason),
-            _ => None,
-        }
+        let deployment = report(server).await.runs_on.deployment;
+        deployment
+            .reason
+            .filter(|_| deployment.status == Status::Unavailable)
     })
     .await
 }
@@ -130,7 +130,7 @@ async fn an_endpoint_that_never_answers_delays_nothing() {
 async fn bad_answers_delay_and_fail_nothing() {
     let endpoint = Endpoint::start(Mode::answer("500 Internal Server Error", b"{}")).await;
     let server = server_with(&endpoint.uri());
-    assert!(is_unavailable(&server).await.contains("500"));
+    assert!(is_unavailable(&server).await.contains("answered with an error"));
     answers_meanwhile(&server).await;
     endpoint.becomes(Mode::answer("200 OK", b"<html><script>alert(1)</script>"));
     eventually("the reason is another one", async || {
@@ -149,7 +149,7 @@ async fn fifty_megabytes_are_not_read() {
     let endpoint = Endpoint::start(Mode::answer("200 OK", &endless)).await;
     let server = server_with(&endpoint.uri());
     answers_meanwhile(&server).await;
-    assert!(is_unavailable(&server).await.contains("larger"));
+    assert!(is_unavailable(&server).await.contains("too large"));
     endpoint.becomes(Mode::Bytes(Arc::new(b"SSH-2.0-OpenSSH_9.2\r\n\r\n".to_vec())));
     answers_meanwhile(&server).await;
     let memory = server
@@ -240,8 +240,5 @@ async fn the_terminal_knows_it_too_and_does_not_wait_for_ever() {
         (Status::Known, Some(TASK.to_owned()))
     );
     endpoint.becomes(Mode::Silent);
-    assert!(matches!(
-        asking(endpoint.uri()).await.status,
-        Status::Unavailable(_)
-    ));
+    assert_eq!(asking(endpoint.uri()).await.status, Status::Unavailable);
 }

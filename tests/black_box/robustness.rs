@@ -68,7 +68,7 @@ async fn what_cannot_be_read_is_answered_like_any_other_error() {
         assert_eq!(answer.status, status, "{bytes:.40}");
         assert_eq!(answer.header("content-type"), Some("application/problem+json"));
         assert!(
-            answer.text().contains("not a request that HTTP/1.1 knows"),
+            answer.text().contains("not valid HTTP/1.1"),
             "{}",
             answer.text()
         );

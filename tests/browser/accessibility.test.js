@@ -116,7 +116,7 @@ test("a screen reader's view of the home page", () =>
       "- term: CPU",
       "- term: Version",
       "- term: Commit",
-      '- heading "Proof of life" [level=2]',
+      '- heading "Try it" [level=2]',
       '- button "Hit the button"',
       '- heading "Which arch answers?" [level=2]',
       "- table",
@@ -159,7 +159,7 @@ test("a screen reader's view of a missing page", () =>
       "- main:",
       "404",
       "[level=1]",
-      '- link "Back to the window":',
+      '- link "Back to the home page":',
       '- img "Both arches are dark and a pane is broken"',
       ...FOOT,
     ]);

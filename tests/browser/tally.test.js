@@ -42,14 +42,14 @@ async function ask(page, name, wait = 500) {
   await becomes(() => count(page, name), before + 1, `${name} after a question`);
 }
 
-test("asks twice a second in real time", () =>
+test("asks no more than twice a second in real time", () =>
   withPage(browser, { origin }, async (page) => {
     const asked = [];
     page.on("request", (request) => request.url().endsWith("/api/whoami") && asked.push(Date.now()));
     await page.goto("/");
     await becomes(() => asked.length >= 5, true, "five questions");
     const seconds = (asked[4] - asked[0]) / 1000;
-    assert.ok(seconds >= 1.8 && seconds < 4, `four pauses took ${seconds} s`);
+    assert.ok(seconds >= 1.8, `four pauses took only ${seconds} s`);
     assert.equal(await count(page, "aarch64"), 0);
     assert.equal(await count(page, "failed"), 0);
     assert.equal(await share(page, "x86_64"), "100.0 %");

@@ -54,11 +54,11 @@ struct Step {
     name: &'static str,
     about: &'static str,
     needs: fn() -> Result<Vec<Requirement>>,
-    run: fn(&Session) -> Result<Outcome>,
+    run: fn(&Run) -> Result<Outcome>,
 }
 
 /// What the steps of one run share.
-struct Session<'a> {
+struct Run<'a> {
     workspace: &'a Workspace,
     /// Whether the step that builds the release binaries is part of this run, and has therefore been done already.
     builds: bool,
@@ -191,7 +191,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     }
     setup::ensure(workspace, requirements, arguments.consent)?;
 
-    let session = Session {
+    let session = Run {
         workspace,
         builds: steps.iter().any(|step| step.name == "build"),
     };
@@ -236,7 +236,7 @@ fn select(only: &[String]) -> Result<Vec<&'static Step>> {
         .collect())
 }
 
-impl Session<'_> {
+impl Run<'_> {
     /// Runs a command in the root of the repository.
     fn run(&self, command: &mut Command) -> Result<Outcome> {
         if setup::is_ci() {
@@ -277,7 +277,7 @@ impl Session<'_> {
     }
 }
 
-fn advisories(session: &Session) -> Result<Outcome> {
+fn advisories(session: &Run) -> Result<Outcome> {
     if let Err(error) = command::run_within(session.cargo_deny()?.args(["fetch", "db"]), FETCH_LIMIT) {
         let error = format!("the advisory database cannot be fetched: {error:#}");
         return if is_of_the_network(&error) {
@@ -306,7 +306,7 @@ fn is_of_the_network(error: &str) -> bool {
     .any(|words| error.contains(words))
 }
 
-fn browser(session: &Session) -> Result<Outcome> {
+fn browser(session: &Run) -> Result<Outcome> {
     let folder = session.workspace.browser_tests();
     if !folder.join("package.json").is_file() {
         bail!("{} has no package.json", session.workspace.relative(&folder));

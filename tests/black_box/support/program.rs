@@ -52,7 +52,7 @@ pub(crate) fn is_emulated() -> bool {
 
 /// Whether nothing may be skipped.
 pub(crate) fn is_ci() -> bool {
-    contract("CI").is_some_and(|value| value == "true")
+    contract("CI").is_some_and(|value| value == "true" || value == "1")
 }
 
 /// The program with these arguments and nothing in its environment.
