@@ -27,8 +27,8 @@ pub struct Cli {
 
 const LONG_ABOUT: &str = "Says which architecture answered, x86_64 or aarch64, and which build it is.
 
-Without a command it serves: open http://localhost:8080. Every setting of the server is a flag and an environment \
-variable; `bifora serve --help` lists them.";
+Without a command it serves: open http://localhost:8080. Every setting of the server is a flag
+and an environment variable; `bifora serve --help` lists them.";
 
 const EXAMPLES: &str = "Examples:
   bifora                    serve on port 8080

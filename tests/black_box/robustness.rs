@@ -67,11 +67,7 @@ async fn what_cannot_be_read_is_answered_like_any_other_error() {
         let answer = connection.answer().await;
         assert_eq!(answer.status, status, "{bytes:.40}");
         assert_eq!(answer.header("content-type"), Some("application/problem+json"));
-        assert!(
-            answer.text().contains("not valid HTTP/1.1"),
-            "{}",
-            answer.text()
-        );
+        assert!(answer.text().contains("not valid HTTP/1.1"), "{}", answer.text());
     }
     lives(&server).await;
 }

@@ -40,11 +40,12 @@ async function freePort() {
 
 /**
  * Starts the server with nothing in its environment but `env`, and stops it when the calling file's tests are over.
- * The aarch64 one runs under the emulator.
+ * The one of the other architecture than the machine's runs under an emulator, its runner.
  */
 export async function startServer({ arch = "x86_64", env = {} } = {}) {
-  const command =
-    arch === "aarch64" ? [program("BIFORA_QEMU"), program("BIFORA_BIN_AARCH64")] : [program("BIFORA_BIN")];
+  const runner = `BIFORA_RUNNER_${arch.toUpperCase()}`;
+  const command = process.env[runner] ? [program(runner)] : [];
+  command.push(program(`BIFORA_BIN_${arch.toUpperCase()}`));
   const port = await freePort();
   const [file, ...args] = [...command, "serve"];
   const child = spawn(file, args, {

@@ -316,13 +316,10 @@ fn browser(session: &Run) -> Result<Outcome> {
     let (host, foreign) = (Arch::host()?, Arch::foreign()?);
     let mut npm = requirement::npm(session.workspace)?;
     npm.arg("test")
-        .env("BIFORA_BIN", session.binary(host)?)
+        .env(browser_variable("BIN", host), session.binary(host)?)
+        .env(browser_variable("BIN", foreign), session.binary(foreign)?)
         .env(
-            format!("BIFORA_BIN_{}", foreign.name().to_uppercase()),
-            session.binary(foreign)?,
-        )
-        .env(
-            "BIFORA_QEMU",
+            browser_variable("RUNNER", foreign),
             requirement::emulator()?.context("the emulator is gone")?,
         )
         .env(
@@ -333,6 +330,11 @@ fn browser(session: &Run) -> Result<Outcome> {
         .current_dir(folder);
     command::run(&mut npm)?;
     Ok(Outcome::Passed)
+}
+
+/// Binary and runner of an architecture, as the browser tests ask for them: `BIFORA_BIN_AARCH64`.
+fn browser_variable(what: &str, arch: Arch) -> String {
+    format!("BIFORA_{what}_{}", arch.name().to_uppercase())
 }
 
 #[cfg(test)]
