@@ -97,7 +97,7 @@ impl BuildReport {
         let commit_link = circleci
             .and_then(|c| c.links.commit.clone())
             .or_else(|| codebuild.and_then(|c| c.links.commit.clone()))
-            .filter(|link| commit.is_some_and(|commit| link.as_str().ends_with(commit.as_str())));
+            .filter(|link| commit.is_some_and(|commit| link.as_str().rsplit('/').next() == Some(commit)));
         let pull_request = circleci.and_then(|c| c.pull_request.as_ref());
         let (ref_label, reference) = match circleci.and_then(|c| c.tag.as_ref()) {
             Some(tag) => ("Tag", Some(tag)),

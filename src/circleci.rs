@@ -4,8 +4,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::environment::Environment;
-use crate::link::{self, CIRCLECI, FORGES, Link};
+use crate::forge;
+use crate::link::{self, CIRCLECI, Link};
 use crate::report::Section;
+use crate::text;
 
 /// The facts of a CircleCI run; `null` is "not set".
 #[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
@@ -64,24 +66,33 @@ impl CircleCi {
             return None;
         }
         let get = |name: &str| env.get(name);
-        let id_page = |page: &str, id: &str| Link::join("app.circleci.com", &[page, id]);
+        let id_page = |page: &str, id: Option<&str>| {
+            id.filter(|id| link::is_id(id))
+                .and_then(|id| Link::join("app.circleci.com", &[page, id]))
+        };
         let build_url = get("CIRCLE_BUILD_URL");
         let (workflow_id, pipeline_id) = (get("CIRCLE_WORKFLOW_ID"), get("CIRCLE_PIPELINE_ID"));
-        let (owner, repo) = (get("CIRCLE_PROJECT_USERNAME"), get("CIRCLE_PROJECT_REPONAME"));
         let sha1 = get("CIRCLE_SHA1");
         let pull_request = get("CIRCLE_PULL_REQUEST");
-        let job = build_url.as_deref().and_then(|url| Link::at(CIRCLECI, url));
-        let slug = get("CIRCLE_PROJECT_SLUG").or_else(|| job.as_ref().and_then(slug_of_job));
-        let project_link = slug.as_deref().and_then(|slug| {
-            let parts: Vec<_> = slug.split('/').collect();
-            (parts.len() == 3).then(|| Link::join("app.circleci.com", &[&["pipelines"], &*parts].concat()))?
-        });
-        let workflow = workflow_id.as_deref().and_then(|id| id_page("workflow", id));
-        let commit = get("CIRCLE_COMMIT_URL")
-            .and_then(|url| Link::at(FORGES, &url))
-            .filter(|link| sha1.as_deref().is_some_and(|sha| link.as_str().ends_with(sha)))
-            .or_else(|| commit_link(slug.as_deref()?, sha1.as_deref()?));
         let tag = get("CIRCLE_TAG");
+        let project = match (get("CIRCLE_PROJECT_USERNAME"), get("CIRCLE_PROJECT_REPONAME")) {
+            (Some(owner), Some(repo)) => Some(format!("{owner}/{repo}")),
+            (owner, repo) => owner.or(repo),
+        };
+        let job = build_url.as_deref().and_then(Job::parse);
+        let given = get("CIRCLE_PROJECT_SLUG");
+        let slug = given
+            .as_deref()
+            .and_then(Slug::parse)
+            .or(job.as_ref().and_then(|job| Slug::parse(&job.slug)));
+        // A link must lead where its text says.
+        let slug = slug.filter(|slug| slug.is_of(project.as_deref()));
+        let project_link = slug.as_ref().and_then(Slug::page);
+        let workflow = id_page("workflow", workflow_id.as_deref());
+        let commit = sha1.as_deref().and_then(|sha| {
+            let given = get("CIRCLE_COMMIT_URL").and_then(|address| forge::commit(&address, sha));
+            given.or_else(|| forge::commit_in(&slug.as_ref()?.repository()?, sha))
+        });
         Some(Self {
             trigger: trigger(
                 get("CIRCLE_TRIGGER_TYPE").as_deref(),
@@ -90,17 +101,14 @@ impl CircleCi {
             ),
             links: CircleCiLinks {
                 run_again: workflow.clone().or_else(|| project_link.clone()),
-                pipeline: pipeline_id.as_deref().and_then(|id| id_page("pipeline", id)),
-                pull_request: pull_request.as_deref().and_then(|url| Link::at(FORGES, url)),
+                pipeline: id_page("pipeline", pipeline_id.as_deref()),
+                pull_request: pull_request.as_deref().and_then(forge::pull_request),
                 project: project_link,
-                job,
+                job: job.map(|job| job.page),
                 workflow,
                 commit,
             },
-            project: match (owner, repo) {
-                (Some(owner), Some(repo)) => Some(format!("{owner}/{repo}")),
-                (owner, repo) => owner.or(repo).or(slug),
-            },
+            project: project.or_else(|| slug.map(|slug| slug.0)),
             build_num: get("CIRCLE_BUILD_NUM"),
             username: get("CIRCLE_USERNAME"),
             pipeline_number: get("CIRCLE_PIPELINE_NUMBER"),
@@ -116,9 +124,10 @@ impl CircleCi {
 
     /// The run in a few words.
     pub fn origin(&self) -> String {
-        self.build_num
-            .as_ref()
-            .map_or_else(|| "CircleCI".to_owned(), |num| format!("CircleCI job {num}"))
+        self.build_num.as_ref().map_or_else(
+            || "CircleCI".to_owned(),
+            |num| format!("CircleCI job {}", text::brief(num)),
+        )
     }
 
     /// The facts as people read them.
@@ -182,36 +191,80 @@ impl CircleCi {
     }
 }
 
-/// `gh/acme/bifora` out of a job's address, which has had several forms.
-fn slug_of_job(job: &Link) -> Option<String> {
-    let path = job
-        .as_str()
-        .split('/')
-        .skip(3)
-        .map(|s| s.split(['?', '#']).next().unwrap_or_default());
-    let parts: Vec<_> = path
-        .skip_while(|part| ["jobs", "pipelines"].contains(part))
-        .take(3)
-        .collect();
-    let vcs = match *parts.first()? {
-        "github" | "gh" => "gh",
-        "bitbucket" | "bb" => "bb",
-        "circleci" => "circleci",
-        _ => return None,
-    };
-    (parts.len() == 3 && parts.iter().all(|p| link::segment(p))).then(|| [vcs, parts[1], parts[2]].join("/"))
+/// A job's page and the project that its address names.
+struct Job {
+    page: Link,
+    slug: String,
 }
 
-/// The commit's page, where the slug tells the code host.
-fn commit_link(slug: &str, sha: &str) -> Option<Link> {
-    let mut parts = slug.split('/');
-    let (host, page) = match parts.next()? {
-        "gh" | "github" => ("github.com", "commit"),
-        "bb" | "bitbucket" => ("bitbucket.org", "commits"),
-        _ => return None,
-    };
-    let (owner, repo) = (parts.next()?, parts.next()?);
-    crate::build_info::is_commit(sha).then(|| Link::join(host, &[owner, repo, page, sha]))?
+impl Job {
+    /// Takes a job's address in any of the forms that it has had.
+    fn parse(address: &str) -> Option<Self> {
+        let (host, parts) = link::parts(CIRCLECI, address)?;
+        let (project, number) = match parts.as_slice() {
+            ["jobs", project @ .., number] if project.len() == 3 => (project, number),
+            [
+                "pipelines",
+                project @ ..,
+                pipeline,
+                "workflows",
+                workflow,
+                "jobs",
+                number,
+            ] if project.len() == 3 && link::is_number(pipeline) && link::is_id(workflow) => {
+                (project, number)
+            }
+            [project @ .., number] if project.len() == 3 => (project, number),
+            _ => return None,
+        };
+        let slug = Slug::parse(&project.join("/"))?.0;
+        link::is_number(number).then(|| {
+            Some(Self {
+                page: Link::join(host, &parts)?,
+                slug,
+            })
+        })?
+    }
+}
+
+/// A project's name at CircleCI: `gh/acme/bifora`, `bb/acme/bifora` or `circleci/<organisation>/<project>`.
+struct Slug(String);
+
+impl Slug {
+    fn parse(text: &str) -> Option<Self> {
+        let parts: Vec<_> = text.split('/').collect();
+        let [vcs, owner, repo] = *parts else { return None };
+        let vcs = match vcs {
+            "github" | "gh" => "gh",
+            "bitbucket" | "bb" => "bb",
+            "circleci" => "circleci",
+            _ => return None,
+        };
+        (link::segment(owner) && link::segment(repo)).then(|| Self([vcs, owner, repo].join("/")))
+    }
+
+    /// Whether this can be the project of that name; ids say nothing of names.
+    fn is_of(&self, project: Option<&str>) -> bool {
+        let name = self.0.split_once('/').map(|(_, name)| name);
+        self.0.starts_with("circleci/") || project.is_none() || name == project
+    }
+
+    /// The project's pipelines.
+    fn page(&self) -> Option<Link> {
+        let parts: Vec<_> = ["pipelines"].into_iter().chain(self.0.split('/')).collect();
+        Link::join("app.circleci.com", &parts)
+    }
+
+    /// The address of the repository, where the slug tells the code host.
+    fn repository(&self) -> Option<String> {
+        let (vcs, name) = self.0.split_once('/')?;
+        let host = match vcs {
+            "gh" => "github.com",
+            "bb" => "bitbucket.org",
+            _ => return None,
+        };
+        Some(format!("https://{host}/{name}"))
+    }
 }
 
 /// CircleCI's word for the trigger in everybody's words. A webhook is a push or a pull request, which the other
@@ -251,7 +304,7 @@ mod tests {
         let facts = circleci(&[
             ("CIRCLE_BUILD_URL", "https://circleci.com/gh/acme/bifora/42"),
             ("CIRCLE_WORKFLOW_ID", "7d1f0a5e-1111"),
-            ("CIRCLE_PIPELINE_ID", "aa-bb"),
+            ("CIRCLE_PIPELINE_ID", "0b6b9c1e-7777"),
             ("CIRCLE_SHA1", sha),
             ("CIRCLE_TRIGGER_TYPE", "webhook"),
         ]);
@@ -263,7 +316,7 @@ mod tests {
         );
         assert_eq!(
             text(&facts.links.pipeline),
-            "https://app.circleci.com/pipeline/aa-bb"
+            "https://app.circleci.com/pipeline/0b6b9c1e-7777"
         );
         assert_eq!(
             text(&facts.links.project),
@@ -278,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn slugs_of_every_form_of_address() {
+    fn jobs_in_every_form_of_address() {
         for (address, slug) in [
             ("https://circleci.com/gh/acme/bifora/42", Some("gh/acme/bifora")),
             (
@@ -286,15 +339,35 @@ mod tests {
                 Some("gh/acme/bifora"),
             ),
             (
-                "https://app.circleci.com/pipelines/circleci/4y/9G/1/workflows/x",
+                "https://app.circleci.com/pipelines/circleci/4y/9G/1/workflows/7d1f0a5e-1111/jobs/42",
                 Some("circleci/4y/9G"),
             ),
             ("https://app.circleci.com/pipelines/github/acme", None),
-            ("https://app.circleci.com/", None),
+            (
+                "https://circleci.com/auth/logout?return-to=https://evil.example/",
+                None,
+            ),
+            ("https://circleci.com/redirect?to=//evil.example", None),
+            ("https://circleci.com/gh/acme/bifora/latest", None),
+            ("https://circleci.com/evil/acme/bifora/42", None),
         ] {
-            let link = Link::at(CIRCLECI, address).expect(address);
-            assert_eq!(slug_of_job(&link).as_deref(), slug, "{address}");
+            let job = Job::parse(address);
+            assert_eq!(job.as_ref().map(|job| job.slug.as_str()), slug, "{address}");
+            assert!(job.is_none_or(|job| job.page.as_str() == address));
         }
+    }
+
+    #[test]
+    fn a_link_leads_where_its_text_says() {
+        let facts = circleci(&[
+            ("CIRCLE_PROJECT_USERNAME", "acme"),
+            ("CIRCLE_PROJECT_REPONAME", "bifora"),
+            ("CIRCLE_PROJECT_SLUG", "gh/evil/other"),
+        ]);
+        assert_eq!(
+            (facts.project.as_deref(), facts.links.project),
+            (Some("acme/bifora"), None)
+        );
     }
 
     #[test]

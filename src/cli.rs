@@ -111,6 +111,9 @@ pub fn bad_value(error: &clap::Error) -> Option<String> {
         None => flag,
     };
     let value = text(ContextKind::InvalidValue).unwrap_or_default();
+    if value.is_empty() && error.kind() == ErrorKind::InvalidValue {
+        return Some(format!("{setting}: a value is missing"));
+    }
     let shown: String = value.chars().take(100).collect();
     let allowed = text(ContextKind::ValidValue)
         .map(|values| format!("one of {values}"))
@@ -193,6 +196,15 @@ mod tests {
             let said = bad_value(&parsed(arguments).expect_err("a bad value")).unwrap_or_default();
             assert_eq!(said, line, "{arguments:?}");
         }
+    }
+
+    #[test]
+    fn a_missing_value_is_said_to_be_missing() {
+        let error = parsed(&["--port"]).expect_err("no value");
+        assert_eq!(
+            bad_value(&error).as_deref(),
+            Some("--port (PORT): a value is missing")
+        );
     }
 
     #[test]

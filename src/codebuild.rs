@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::build_info::is_commit;
 use crate::environment::Environment;
-use crate::link::{self, FORGES, Link};
+use crate::forge;
+use crate::link::{self, Link};
 use crate::report::Section;
+use crate::text;
 
 /// The facts of a CodeBuild build, alone or as an action of CodePipeline; `null` is "not set".
 #[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
@@ -58,7 +59,10 @@ impl CodeBuild {
             .or_else(|| env.get("CODEBUILD_RESOLVED_SOURCE_VERSION"));
         let repository = env.get("CODEPIPELINE_FULL_REPOSITORY_NAME");
         let arn = env.get("CODEBUILD_BUILD_ARN");
-        let place = arn.as_deref().and_then(region_and_account);
+        let place = arn
+            .as_deref()
+            .zip(build_id.as_deref())
+            .and_then(|(arn, id)| region_and_account(arn, id));
         let links = CodeBuildLinks {
             build: place
                 .zip(build_id.as_deref())
@@ -67,10 +71,10 @@ impl CodeBuild {
                 .zip(initiator.as_deref())
                 .zip(pipeline_execution.as_deref())
                 .and_then(|(((region, _), by), id)| execution_link(region, by, id)),
-            commit: commit.as_deref().filter(|sha| is_commit(sha)).and_then(|sha| {
-                let source = env.get("CODEBUILD_SOURCE_REPO_URL")?;
-                commit_link(&source, sha)
-            }),
+            commit: commit
+                .as_deref()
+                .zip(env.get("CODEBUILD_SOURCE_REPO_URL"))
+                .and_then(|(sha, source)| forge::commit_in(&source, sha)),
         };
         Some(Self {
             build_number: env.get("CODEBUILD_BUILD_NUMBER"),
@@ -88,9 +92,10 @@ impl CodeBuild {
 
     /// The build in a few words.
     pub fn origin(&self) -> String {
-        self.build_number
-            .as_ref()
-            .map_or_else(|| "CodeBuild".to_owned(), |num| format!("CodeBuild build {num}"))
+        self.build_number.as_ref().map_or_else(
+            || "CodeBuild".to_owned(),
+            |num| format!("CodeBuild build {}", text::brief(num)),
+        )
     }
 
     /// The facts as people read them.
@@ -137,13 +142,14 @@ impl CodeBuild {
     }
 }
 
-/// Region and account of `arn:aws:codebuild:<region>:<account>:build/…`.
-fn region_and_account(arn: &str) -> Option<(&str, &str)> {
+/// Region and account of `arn:aws:codebuild:<region>:<account>:build/<build id>`.
+fn region_and_account<'a>(arn: &'a str, id: &str) -> Option<(&'a str, &'a str)> {
     let parts: Vec<_> = arn.splitn(6, ':').collect();
     match *parts {
-        ["arn", "aws", "codebuild", region, account, _] => {
+        ["arn", "aws", "codebuild", region, account, build] => {
             let digits = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
-            (digits && link::is_region(region)).then_some((region, account))
+            let same = build.strip_prefix("build/") == Some(id);
+            (digits && same && link::is_region(region)).then_some((region, account))
         }
         _ => None,
     }
@@ -152,7 +158,7 @@ fn region_and_account(arn: &str) -> Option<(&str, &str)> {
 fn build_link(region: &str, account: &str, id: &str) -> Option<Link> {
     let (project, uuid) = id
         .split_once(':')
-        .filter(|(p, u)| link::segment(p) && link::segment(u))?;
+        .filter(|(p, u)| link::segment(p) && link::is_id(u))?;
     let path = format!("codesuite/codebuild/{account}/projects/{project}/build/{project}%3A{uuid}/");
     Link::console(region, &path)
 }
@@ -160,23 +166,11 @@ fn build_link(region: &str, account: &str, id: &str) -> Option<Link> {
 fn execution_link(region: &str, initiator: &str, id: &str) -> Option<Link> {
     let name = initiator
         .strip_prefix("codepipeline/")
-        .filter(|name| link::segment(name) && link::segment(id))?;
+        .filter(|name| link::segment(name) && link::is_id(id))?;
     Link::console(
         region,
         &format!("codesuite/codepipeline/pipelines/{name}/executions/{id}/timeline"),
     )
-}
-
-/// The commit's page, when the source is a repository at a code host that is known.
-fn commit_link(source: &str, sha: &str) -> Option<Link> {
-    let source = Link::at(FORGES, source.strip_suffix(".git").unwrap_or(source))?;
-    let parts: Vec<_> = source.as_str().split('/').skip(2).collect();
-    match *parts {
-        ["github.com", owner, repo] => Link::join("github.com", &[owner, repo, "commit", sha]),
-        ["bitbucket.org", owner, repo] => Link::join("bitbucket.org", &[owner, repo, "commits", sha]),
-        ["gitlab.com", owner, repo] => Link::join("gitlab.com", &[owner, repo, "-", "commit", sha]),
-        _ => None,
-    }
 }
 
 #[cfg(test)]
@@ -193,7 +187,7 @@ mod tests {
                 "arn:aws:codebuild:eu-central-1:123456789012:build/bifora-arm:0b1c-2d3e",
             ),
             ("CODEBUILD_INITIATOR", "codepipeline/bifora"),
-            ("CODEPIPELINE_EXECUTION_ID", "9f-8e"),
+            ("CODEPIPELINE_EXECUTION_ID", "9f8e-7d6c"),
             ("CODEBUILD_RESOLVED_SOURCE_VERSION", SHA),
             ("CODEBUILD_SOURCE_REPO_URL", "https://github.com/acme/bifora.git"),
         ]
@@ -210,7 +204,7 @@ mod tests {
         );
         assert_eq!(
             text(facts.links.pipeline_execution),
-            "https://eu-central-1.console.aws.amazon.com/codesuite/codepipeline/pipelines/bifora/executions/9f-8e/\
+            "https://eu-central-1.console.aws.amazon.com/codesuite/codepipeline/pipelines/bifora/executions/9f8e-7d6c/\
              timeline?region=eu-central-1"
         );
         assert_eq!(
@@ -228,7 +222,15 @@ mod tests {
             ),
             (
                 "CODEBUILD_BUILD_ARN",
-                "arn:aws:codebuild:eu-central-1:12345678901x:build/x",
+                "arn:aws:codebuild:eu-central-1:12345678901x:build/bifora-arm:0b1c-2d3e",
+            ),
+            (
+                "CODEBUILD_BUILD_ARN",
+                "arn:aws:codebuild:-----:123456789012:build/bifora-arm:0b1c-2d3e",
+            ),
+            (
+                "CODEBUILD_BUILD_ARN",
+                "arn:aws:codebuild:eu-central-1:123456789012:build/other:0b1c-2d3e",
             ),
             ("CODEBUILD_BUILD_ID", "x/../..:y"),
             ("CODEBUILD_BUILD_ID", "\"><script>:y"),

@@ -93,7 +93,7 @@ impl Deployment {
             return None;
         };
         let (cluster, task) = (self.cluster.as_deref()?, self.task()?);
-        let valid = link::segment(cluster) && link::segment(&task);
+        let valid = link::segment(cluster) && link::is_id(&task);
         valid.then(|| {
             Link::console(
                 region,
@@ -141,18 +141,18 @@ mod tests {
             &json!({"Name": "bifora", "Image": "r/bifora:1", "ImageID": "sha256:ab", "Labels": {"x": "y"}}),
             &json!({
                 "Cluster": "arn:aws:ecs:us-east-1:123456789012:cluster/bifora",
-                "TaskARN": "arn:aws:ecs:us-east-1:123456789012:task/bifora/4d1c",
+                "TaskARN": "arn:aws:ecs:us-east-1:123456789012:task/bifora/4d1c9a0b2e3f",
                 "ServiceName": "bifora-arm", "Family": "bifora-arm", "Revision": 7,
                 "AvailabilityZone": "us-east-1b", "LaunchType": "FARGATE",
             }),
         );
         assert_eq!(deployment.cluster.as_deref(), Some("bifora"));
-        assert_eq!(deployment.task().as_deref(), Some("4d1c"));
+        assert_eq!(deployment.task().as_deref(), Some("4d1c9a0b2e3f"));
         assert_eq!(deployment.revision.as_deref(), Some("7"));
         assert_eq!(
             deployment.task_link().map(String::from).as_deref(),
             Some(
-                "https://us-east-1.console.aws.amazon.com/ecs/v2/clusters/bifora/tasks/4d1c/configuration?region=us-east-1"
+                "https://us-east-1.console.aws.amazon.com/ecs/v2/clusters/bifora/tasks/4d1c9a0b2e3f/configuration?region=us-east-1"
             )
         );
     }

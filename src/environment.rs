@@ -66,7 +66,13 @@ impl Environment {
     }
 
     fn new(read: impl Fn(&str) -> Option<String>) -> Self {
-        let set = |name: &&'static str| read(name).filter(|v| !v.trim().is_empty()).map(|v| (*name, v));
+        // CircleCI writes an empty pipeline value as `<nil>`.
+        let empty = |value: &String| ["", "<nil>"].contains(&value.trim());
+        let set = |name: &&'static str| {
+            read(name)
+                .filter(|value| !empty(value))
+                .map(|value| (*name, value))
+        };
         Self(NAMES.iter().filter_map(set).collect())
     }
 
@@ -84,5 +90,22 @@ impl Environment {
     /// The names that are set, without their values.
     pub fn names(&self) -> Vec<String> {
         self.0.keys().map(ToString::to_string).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_in_any_way_is_not_set() {
+        let env = Environment::from_pairs(&[
+            ("VERSION", "1"),
+            ("CIRCLE_TAG", "<nil>"),
+            ("CIRCLE_BRANCH", " "),
+            ("HOME", "/"),
+        ]);
+        assert_eq!(env.names(), ["VERSION"]);
+        assert!(!env.any("CIRCLE_") && env.get("CIRCLE_TAG").is_none());
     }
 }

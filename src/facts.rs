@@ -69,7 +69,9 @@ impl Facts {
         let origin = match (&self.circleci, &self.codebuild) {
             (Some(circleci), _) => circleci.origin(),
             (None, Some(codebuild)) => codebuild.origin(),
-            (None, None) => "local build".to_owned(),
+            (None, None) if deployment.status == Status::NotOnEcs => "local build".to_owned(),
+            // An image on ECS was built somewhere, and nothing says where.
+            (None, None) => "origin not known: no variable of CircleCI or CodeBuild is set".to_owned(),
         };
         BuildReport {
             origin,

@@ -127,6 +127,11 @@ impl SystemInfo {
     /// The facts as people read them.
     pub fn sections(&self) -> Vec<Section> {
         let bytes = |count: Option<u64>| count.map(text::bytes);
+        let natively = self
+            .machine
+            .emulation_checked
+            .then_some("nothing; it runs natively");
+        let emulator = self.machine.emulator.as_deref().or(natively);
         let mut machine = Section::new("machine", "Machine")
             .row(
                 "Host name",
@@ -150,13 +155,7 @@ impl SystemInfo {
                 self.machine.kernel_arch.as_ref(),
                 "read from /proc/sys/kernel/arch, since Linux 6.1",
             )
-            .known(
-                "Emulated by",
-                self.machine
-                    .emulator
-                    .as_deref()
-                    .unwrap_or("nothing; it runs natively"),
-            );
+            .row("Emulated by", emulator, PROC);
         if let Some(emulator) = &self.machine.emulator {
             machine.note = Some(format!(
                 "This is {} code on another machine, translated by {emulator}. Its speed says nothing about {}.",

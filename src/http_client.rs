@@ -7,8 +7,12 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
 use hyper::{Request, StatusCode, Uri, header};
 use hyper_util::rt::TokioIo;
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
+
+/// What an answer may have beside its body, in bytes.
+const HEADS: usize = 32 * 1024;
 
 /// Why there was no answer to use.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +75,10 @@ async fn exchange(uri: &Uri, socket: SocketAddr, limit: usize) -> Result<(Status
     let stream = TcpStream::connect(socket)
         .await
         .map_err(|error| ClientError::Connect(socket, error))?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    // hyper bounds neither interim answers nor heads and trailers; whatever comes is bounded here.
+    let (reader, writer) = stream.into_split();
+    let bounded = tokio::io::join(reader.take((limit + HEADS) as u64), writer);
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(bounded)).await?;
     let _connection = AbortOnDrop(tokio::spawn(async move {
         // What goes wrong here is what the sender reports.
         let _ = connection.await;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::link::Link;
+use crate::link::{GALLERY, Link};
 use crate::report::Section;
 
 /// An image reference in its parts.
@@ -47,7 +47,7 @@ impl Image {
     /// The gallery's page of an image in ECR Public.
     fn gallery(&self) -> Option<Link> {
         let rest = self.repository.as_deref()?.strip_prefix("public.ecr.aws/")?;
-        Link::join("gallery.ecr.aws", &rest.split('/').collect::<Vec<_>>())
+        Link::join(GALLERY, &rest.split('/').collect::<Vec<_>>())
     }
 
     /// The facts as people read them.

@@ -8,7 +8,7 @@
 //! - The domain knows nothing of all that. [`facts`] gathers what this process knows of itself: [`build_info`] (the
 //!   binary), [`circleci`] and [`codebuild`] (the run that built it), [`image`] and [`deployment`] (where it came from
 //!   and where it runs; [`metadata`] asks ECS), [`host`] (the machine). [`whoami`] and [`build_report`] are the answers.
-//! - Foreign input passes through [`environment`], [`text`] and [`link`]; people read it as the sections of [`report`].
+//! - Foreign input passes through [`environment`], [`text`], [`link`] and [`forge`]; people read it as the sections of [`report`].
 
 pub mod arch;
 pub mod build_info;
@@ -20,6 +20,7 @@ pub mod commands;
 pub mod deployment;
 pub mod environment;
 pub mod facts;
+pub mod forge;
 pub mod host;
 pub mod http_client;
 pub mod image;

@@ -1,16 +1,38 @@
 //! Sets up the log: to standard output, for people on a terminal and as JSON otherwise.
+//!
+//! Lines are written by a thread of their own. Whoever reads them may stall; the server must not, so that lines beyond a
+//! bound are dropped then, and counted.
 
 use std::io::{self, IsTerminal};
+use std::sync::OnceLock;
 
 use tracing::level_filters::LevelFilter;
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt};
 
 use crate::settings::{LogFormat, LogLevel};
 
-/// Starts logging for the whole process. A second call changes nothing.
-pub fn start(format: LogFormat, level: LogLevel) {
+/// Lines that may wait for their reader.
+const WAITING: usize = 8_192;
+
+static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
+
+/// How many lines were dropped because nobody read them.
+pub fn dropped_lines() -> usize {
+    DROPPED.get().map_or(0, ErrorCounter::dropped_lines)
+}
+
+/// Starts logging for the whole process, until the guard is dropped, which writes what still waits. A second call changes
+/// nothing.
+pub fn start(format: LogFormat, level: LogLevel) -> WorkerGuard {
+    let (lines, guard) = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(WAITING)
+        .thread_name("log")
+        .finish(io::stdout());
+    let _ = DROPPED.set(lines.error_counter());
     let json = match format {
         LogFormat::Auto => !io::stdout().is_terminal(),
         LogFormat::Human => false,
@@ -22,19 +44,22 @@ pub fn start(format: LogFormat, level: LogLevel) {
             .flatten_event(true)
             .with_current_span(false)
             .with_span_list(false)
-            .with_writer(io::stdout)
+            .with_writer(lines)
             .boxed()
     } else {
-        fmt::layer()
-            .with_ansi(io::stdout().is_terminal())
-            .with_target(false)
-            .with_writer(io::stdout)
-            .boxed()
+        let layer = fmt::layer().with_target(false).with_writer(lines);
+        // On a terminal the layer itself honours NO_COLOR.
+        if io::stdout().is_terminal() {
+            layer.boxed()
+        } else {
+            layer.with_ansi(false).boxed()
+        }
     };
     // The logger must not fail the process that it reports on; nor would a second one be of use.
     let _ = tracing_subscriber::registry()
         .with(layer.with_filter(filter(level)))
         .try_init();
+    guard
 }
 
 fn filter(level: LogLevel) -> LevelFilter {

@@ -35,12 +35,15 @@ fn main() -> ExitCode {
 }
 
 fn serve(settings: &Settings, started: Started) -> ExitCode {
-    logging::start(settings.log_format, settings.log_level);
-    let runtime = Builder::new_multi_thread().enable_all().build();
-    match runtime
-        .expect("threads can be started")
-        .block_on(serve::run(settings, started))
-    {
+    let _log = logging::start(settings.log_format, settings.log_level);
+    let runtime = match Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error),
+    };
+    let result = runtime.block_on(serve::run(settings, started));
+    // What is still being done was cut on purpose; nothing of it may hold up the end.
+    runtime.shutdown_background();
+    match result {
         Ok(ending) => ending.exit_code(),
         Err(error) => fail(&error),
     }

@@ -22,6 +22,8 @@ enum MetadataError {
     Status(hyper::StatusCode),
     #[error("the answer is not a JSON object")]
     NotAnObject,
+    #[error("the answer names neither a cluster nor a task")]
+    NotATask,
 }
 
 impl MetadataError {
@@ -35,6 +37,7 @@ impl MetadataError {
             Self::Client(ClientError::Timeout(_)) => "it did not answer in time",
             Self::Status(_) => "it answered with an error",
             Self::NotAnObject => "its answer is not a JSON object",
+            Self::NotATask => "its answer names neither a cluster nor a task",
         }
     }
 
@@ -79,7 +82,9 @@ async fn ask(endpoint: &str) -> Result<Deployment, MetadataError> {
     let endpoint = endpoint.trim_end_matches('/');
     let task_address = format!("{endpoint}/task");
     let (container, task) = tokio::try_join!(object(endpoint), object(&task_address))?;
-    Ok(Deployment::from_metadata(&container, &task))
+    Some(Deployment::from_metadata(&container, &task))
+        .filter(|deployment| deployment.cluster.is_some() || deployment.task_arn.is_some())
+        .ok_or(MetadataError::NotATask)
 }
 
 async fn object(address: &str) -> Result<Value, MetadataError> {
@@ -149,6 +154,14 @@ mod tests {
                 "its answer is too large or broke off",
             ),
             (b"SSH-2.0-OpenSSH\r\n\r\n".to_vec(), "it does not speak HTTP"),
+            (
+                http("200 OK", br#"{"error": "not yet"}"#),
+                "its answer names neither a cluster nor a task",
+            ),
+            (
+                b"HTTP/1.1 100 Continue\r\n\r\n".repeat(1 << 20),
+                "it does not speak HTTP",
+            ),
             (Vec::new(), "it did not answer in time"),
         ] {
             let deployment = once(&endpoint(answer).await).await;
@@ -192,7 +205,7 @@ mod tests {
             let answer = if turn < 2 {
                 http("503 Service Unavailable", b"")
             } else {
-                http("200 OK", b"{}")
+                http("200 OK", br#"{"Cluster": "c"}"#)
             };
             let _ = stream.write_all(&answer).await;
         }

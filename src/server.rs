@@ -1,6 +1,7 @@
 //! Accepts connections, bounds them in time, and drains them when it is time to go.
 
 mod connection;
+pub mod descriptors;
 pub mod shutdown;
 
 use std::io;
@@ -13,18 +14,22 @@ use tokio::task::JoinSet;
 
 use self::shutdown::{Ending, Phase};
 
-/// How long a connection may take for what.
+/// What connections may cost.
 #[derive(Clone, Copy, Debug)]
-pub struct Timeouts {
-    /// For the headers of a request.
-    pub header: Duration,
-    /// Between requests.
-    pub idle: Duration,
-    /// For open requests, once no new ones are taken.
+pub struct Config {
+    /// How long the headers of a request may take.
+    pub header_timeout: Duration,
+    /// How long a connection may idle between requests.
+    pub idle_timeout: Duration,
+    /// How long open requests may take once no new ones are taken.
     pub drain: Duration,
+    /// Most connections at once.
+    pub connections: usize,
+    /// Replaces what the HTTP library answers by itself.
+    pub dress: Dress,
 }
 
-/// Replaces bytes that are about to be written to a connection: what the HTTP library answers by itself.
+/// Replaces bytes that are about to be written to a connection; `None` leaves them as they are.
 pub type Dress = fn(&[u8]) -> Option<Vec<u8>>;
 
 /// Serves until `phase` says to stop; tells how that ended. Listener and phases come from outside, so that a test can
@@ -32,19 +37,31 @@ pub type Dress = fn(&[u8]) -> Option<Vec<u8>>;
 pub async fn run(
     listener: TcpListener,
     router: Router,
-    dress: Dress,
-    timeouts: Timeouts,
+    config: Config,
     mut phase: watch::Receiver<Phase>,
 ) -> Ending {
     let mut connections = JoinSet::new();
+    // While connections are scarce, those that do nothing make room.
+    let (scarce, is_scarce) = watch::channel(false);
     let serving = phase.clone();
     loop {
         tokio::select! {
-            stream = accept(&listener) => {
-                connections.spawn(connection::serve(stream, router.clone(), dress, timeouts, serving.clone()));
+            stream = accept(&listener), if connections.len() < config.connections => {
+                let serving = connection::serve(stream, router.clone(), config, serving.clone(), is_scarce.clone());
+                connections.spawn(serving);
             }
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             () = shutdown::reached(&mut phase, Phase::Draining) => break,
+        }
+        let tenth = config.connections.div_ceil(10);
+        if connections.len() + tenth > config.connections && !*is_scarce.borrow() {
+            tracing::warn!(
+                open = connections.len(),
+                "connections are scarce; idle ones are closed"
+            );
+            scarce.send_replace(true);
+        } else if connections.len() + 3 * tenth < config.connections && *is_scarce.borrow() {
+            scarce.send_replace(false);
         }
     }
     // From here on a new connection is refused at once, instead of waiting in a queue that nobody reads.
@@ -58,7 +75,7 @@ pub async fn run(
         biased; // a second signal counts even when there was nothing left to cut
         () = shutdown::reached(&mut phase, Phase::Now) => Ending::Now,
         () = drained => Ending::Drained,
-        () = tokio::time::sleep(timeouts.drain) => Ending::Cut,
+        () = tokio::time::sleep(config.drain) => Ending::Cut,
     };
     match ending {
         Ending::Drained => tracing::info!("drained"),

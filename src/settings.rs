@@ -51,6 +51,10 @@ pub struct Settings {
     /// Maximum concurrent requests; more are answered 503, health checks excepted
     #[arg(long, env = "BIFORA_CONCURRENCY_LIMIT", default_value = "1024", value_parser = concurrency_limit)]
     pub concurrency_limit: usize,
+
+    /// Maximum open connections, fewer where the limit of open files is lower; when they get scarce, idle ones are closed
+    #[arg(long, env = "BIFORA_CONNECTION_LIMIT", default_value = "10000", value_parser = connection_limit)]
+    pub connection_limit: usize,
 }
 
 /// Where the server listens, and where the health check finds it.
@@ -124,6 +128,10 @@ fn body_limit(text: &str) -> Result<usize, String> {
 
 fn concurrency_limit(text: &str) -> Result<usize, String> {
     whole_number(text, 1..=100_000)
+}
+
+fn connection_limit(text: &str) -> Result<usize, String> {
+    whole_number(text, 1..=1_000_000)
 }
 
 fn whole_number(text: &str, range: std::ops::RangeInclusive<usize>) -> Result<usize, String> {

@@ -15,9 +15,7 @@ pub fn clean(raw: &str) -> Option<String> {
     }
     let shown = |c: char| match c {
         c if c.is_whitespace() => ' ',
-        '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => {
-            '\u{fffd}'
-        }
+        c if is_invisible(c) => '\u{fffd}',
         c if c.is_control() => '\u{fffd}',
         c => c,
     };
@@ -27,6 +25,23 @@ pub fn clean(raw: &str) -> Option<String> {
         let _ = write!(text, "… (cut: {length} characters)");
     }
     Some(text)
+}
+
+/// The beginning of a text that stands in a title or a badge.
+pub fn brief(text: &str) -> String {
+    match text.char_indices().nth(40) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// Characters that reorder what stands beside them, or are not seen at all (Unicode's bidirectional controls and
+/// default ignorables, and the blanks that are not white space).
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Seconds from 1970 to the year 10000, which RFC 3339 cannot write.

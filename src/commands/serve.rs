@@ -10,7 +10,7 @@ use crate::environment::Environment;
 use crate::facts::Facts;
 use crate::host::Started;
 use crate::server::shutdown::{self, Ending};
-use crate::server::{self, Timeouts};
+use crate::server::{self, Config, descriptors};
 use crate::settings::Settings;
 use crate::web::{self, App, Limits};
 use crate::{arch::Arch, metadata};
@@ -66,10 +66,12 @@ pub async fn run(settings: &Settings, started: Started) -> Result<Ending, ServeE
         "{} serving on http://{bound}",
         Arch::COMPILED.mark(),
     );
-    let timeouts = Timeouts {
-        header: settings.header_timeout,
-        idle: settings.idle_timeout,
+    let config = Config {
+        header_timeout: settings.header_timeout,
+        idle_timeout: settings.idle_timeout,
         drain: settings.shutdown_deadline,
+        connections: descriptors::connections(settings.connection_limit),
+        dress: web::refusal::dress,
     };
-    Ok(server::run(listener, web::router(app), web::refusal::dress, timeouts, phase).await)
+    Ok(server::run(listener, web::router(app), config, phase).await)
 }

@@ -18,8 +18,10 @@ pub struct Machine {
     pub uname: Option<String>,
     /// What `/proc/sys/kernel/arch` says; an emulator lets this through. Since Linux 6.1.
     pub kernel_arch: Option<String>,
-    /// What translates this process's instructions; `null` is nothing that could be noticed.
+    /// What translates this process's instructions; `null` when nothing does, as far as can be seen.
     pub emulator: Option<String>,
+    /// Whether there was anything to see it by.
+    pub emulation_checked: bool,
 }
 
 impl Machine {
@@ -31,10 +33,8 @@ impl Machine {
         let cpuinfo = fs::read_to_string(root.join("proc/cpuinfo")).unwrap_or_default();
         // qemu-user answers /proc/self/exe with the program's path, and lets this one through.
         let executable = fs::read_link(root.join("proc/thread-self/exe")).ok();
-        let executable = executable
-            .as_deref()
-            .and_then(Path::file_name)
-            .map(|name| name.to_string_lossy());
+        let executable = executable.as_deref().and_then(Path::file_name);
+        let executable = executable.and_then(|name| text::clean(&name.to_string_lossy()));
         Self {
             compiled: Arch::COMPILED,
             uname: rustix::system::uname()
@@ -43,6 +43,7 @@ impl Machine {
                 .ok()
                 .and_then(text::clean),
             emulator: emulator(Arch::COMPILED, kernel.as_deref(), &cpuinfo, executable.as_deref()),
+            emulation_checked: kernel.is_some() || !cpuinfo.is_empty() || executable.is_some(),
             kernel_arch: kernel,
         }
     }
@@ -52,7 +53,9 @@ impl Machine {
 /// of `/proc/cpuinfo`.
 fn emulator(compiled: Arch, kernel: Option<&str>, cpuinfo: &str, executable: Option<&str>) -> Option<String> {
     match executable {
-        Some(name) if name.starts_with("qemu-") => return Some("qemu-user".to_owned()),
+        Some("qemu-x86_64" | "qemu-x86_64-static" | "qemu-aarch64" | "qemu-aarch64-static") => {
+            return Some("qemu-user".to_owned());
+        }
         Some(name) if name.starts_with("rosetta") => return Some("Rosetta".to_owned()),
         Some(name) if name.starts_with("box64") || name.starts_with("FEX") => return Some(name.to_owned()),
         _ => {}

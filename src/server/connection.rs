@@ -9,7 +9,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::body::Body;
@@ -25,15 +25,22 @@ use tokio::time::Instant;
 use tower::Service;
 
 use super::shutdown::{self, Phase};
-use super::{Dress, Timeouts};
+use super::{Config, Dress};
+use crate::text;
+
+/// The longest head of a request, in bytes; load balancers send less.
+const LONGEST_HEAD: usize = 64 * 1024;
+
+/// How long the headers of a request may take while connections are scarce.
+const SCARCE_HEADER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Serves one connection to its end.
 pub(super) async fn serve(
     stream: TcpStream,
     router: Router,
-    dress: Dress,
-    timeouts: Timeouts,
+    config: Config,
     mut phase: watch::Receiver<Phase>,
+    mut scarce: watch::Receiver<bool>,
 ) {
     let activity = Arc::new(Activity::new());
     let noted = activity.clone();
@@ -50,30 +57,56 @@ pub(super) async fn serve(
     let io = TokioIo::new(Wire {
         stream,
         activity: activity.clone(),
-        dress,
+        dress: config.dress,
         dressed: None,
     });
-    let mut connection = pin!(
-        http1::Builder::new()
-            .header_read_timeout(None)
-            .serve_connection(io, service)
-    );
-    let mut look = pin!(tokio::time::sleep_until(
-        activity.next_look(timeouts).unwrap_or_else(Instant::now)
-    ));
+    let connection = http1::Builder::new()
+        .header_read_timeout(None)
+        .max_buf_size(LONGEST_HEAD)
+        // A clock that HTTP cannot write is left out; hyper would panic over it.
+        .auto_date_header(text::rfc3339(SystemTime::now()).is_some())
+        .serve_connection(io, service);
+    let mut connection = pin!(connection);
+    let mut look = pin!(tokio::time::sleep(Duration::ZERO));
     let mut draining = false;
     loop {
         tokio::select! {
             // The client's fault or the network's, which is nothing to report for each.
             _ = connection.as_mut() => return,
-            () = look.as_mut() => match activity.next_look(timeouts) {
+            () = look.as_mut() => match activity.next_look(Allowance::of(config, *scarce.borrow())) {
                 Some(at) => look.as_mut().reset(at),
                 None => return tracing::debug!("connection closed: no request in time"),
             },
+            Ok(()) = scarce.changed() => look.as_mut().reset(Instant::now()),
             () = shutdown::reached(&mut phase, Phase::Draining), if !draining => {
                 draining = true;
                 connection.as_mut().graceful_shutdown();
             }
+        }
+    }
+}
+
+/// How long a connection may do what.
+#[derive(Clone, Copy)]
+struct Allowance {
+    head: Duration,
+    idle: Duration,
+}
+
+impl Allowance {
+    fn of(config: Config, scarce: bool) -> Self {
+        let Config {
+            header_timeout: head,
+            idle_timeout: idle,
+            ..
+        } = config;
+        if scarce {
+            Self {
+                head: head.min(SCARCE_HEADER_TIMEOUT),
+                idle: Duration::ZERO,
+            }
+        } else {
+            Self { head, idle }
         }
     }
 }
@@ -117,13 +150,13 @@ impl Activity {
     }
 
     /// When to look again; `None` when the connection's time is up.
-    fn next_look(&self, timeouts: Timeouts) -> Option<Instant> {
+    fn next_look(&self, allowance: Allowance) -> Option<Instant> {
         let note = self.note.load(Ordering::Relaxed);
         let now = Instant::now();
-        let soon = now + (timeouts.header.min(timeouts.idle) / 8).max(Duration::from_millis(10));
+        let soon = now + (allowance.head.min(allowance.idle) / 8).max(Duration::from_millis(20));
         let allowed = match note & 3 {
-            IDLE => timeouts.idle,
-            READING => timeouts.header,
+            IDLE => allowance.idle,
+            READING => allowance.head,
             // The request's own time-out takes over.
             _ => return Some(soon),
         };
@@ -233,16 +266,15 @@ impl AsyncWrite for Wire {
 mod tests {
     use super::*;
 
-    const TIMEOUTS: Timeouts = Timeouts {
-        header: Duration::from_secs(10),
+    const ALLOWANCE: Allowance = Allowance {
+        head: Duration::from_secs(10),
         idle: Duration::from_secs(75),
-        drain: Duration::from_secs(1),
     };
 
     /// Seconds until the connection's time is up, when nothing more happens.
     async fn left(activity: &Activity) -> u64 {
         let from = Instant::now();
-        while let Some(at) = activity.next_look(TIMEOUTS) {
+        while let Some(at) = activity.next_look(ALLOWANCE) {
             tokio::time::sleep_until(at).await;
             if from.elapsed() > Duration::from_secs(1000) {
                 return u64::MAX;
@@ -266,7 +298,7 @@ mod tests {
         activity.idle();
         activity.bytes();
         assert!(
-            activity.next_look(TIMEOUTS).is_some(),
+            activity.next_look(ALLOWANCE).is_some(),
             "the first look fills in the time"
         );
         tokio::time::sleep(Duration::from_secs(6)).await;

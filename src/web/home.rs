@@ -4,11 +4,9 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::body::Bytes;
-use axum::extract::rejection::FormRejection;
-use axum::extract::{Form, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
+use axum::extract::State;
+use axum::http::{HeaderMap, header};
+use axum::response::Response;
 
 use super::App;
 use crate::arch::Arch;
@@ -38,27 +36,31 @@ impl<'a> HomePage<'a> {
     }
 }
 
-/// The form's one field.
-#[derive(Debug, Default, Deserialize)]
-pub struct RandomForm {
-    #[serde(default, rename = "random-button")]
-    button: String,
-}
-
 /// The page with its invitation.
 pub async fn page(State(app): State<Arc<App>>) -> Response {
     html(app.snapshot.load().home.clone())
 }
 
-/// The page with fresh random text when the button was pressed; anything else is the page as by GET.
-pub async fn draw(State(app): State<Arc<App>>, form: Result<Form<RandomForm>, FormRejection>) -> Response {
-    match form {
-        Ok(Form(form)) if !form.button.is_empty() => {
-            html(HomePage::new(&app.snapshot.load().who, Some(random_text())).body())
-        }
-        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => rejection.into_response(),
-        _ => html(app.snapshot.load().home.clone()),
+/// The page with fresh random text when the button was pressed; any other body is answered with the page as by GET.
+/// Too large a body is 413, one that breaks off 400.
+pub async fn draw(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Response {
+    if is_form(&headers) && is_pressed(&body) {
+        return html(HomePage::new(&app.snapshot.load().who, Some(random_text())).body());
     }
+    html(app.snapshot.load().home.clone())
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    let media_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+}
+
+fn is_pressed(form: &[u8]) -> bool {
+    form_urlencoded::parse(form).any(|(name, value)| name == "random-button" && !value.is_empty())
 }
 
 /// 5 to 15 of `[A-Za-z0-9]`.

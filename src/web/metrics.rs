@@ -16,6 +16,7 @@ use super::{App, error, negotiate};
 use crate::arch::Arch;
 use crate::build_info::BuildInfo;
 use crate::host::{Process, Started};
+use crate::logging;
 
 /// Seconds. Answers take microseconds; what takes longer waits for a client's body or for a CPU.
 const BUCKETS: [f64; 10] = [0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 10.0];
@@ -28,6 +29,8 @@ pub struct Metrics {
     durations: HistogramVec,
     /// Requests being answered.
     pub(super) in_flight: IntGauge,
+    /// Follows the log's own count.
+    dropped: IntGauge,
     memory: Gauge,
     threads: Gauge,
     open_files: Gauge,
@@ -65,6 +68,11 @@ impl Metrics {
             .expect("valid names"),
             in_flight: IntGauge::new("http_requests_in_flight", "Requests being answered.")
                 .expect("a valid name"),
+            dropped: IntGauge::new(
+                "bifora_log_lines_dropped",
+                "Log lines dropped because nobody read them.",
+            )
+            .expect("a valid name"),
             memory: gauge("process_resident_memory_bytes", "Resident memory size in bytes."),
             threads: gauge("process_threads", "Number of threads."),
             open_files: gauge("process_open_fds", "Number of open file descriptors."),
@@ -90,10 +98,11 @@ impl Metrics {
         )
         .expect("valid names");
         build_info.set(1);
-        let collectors: [Box<dyn prometheus::core::Collector>; 9] = [
+        let collectors: [Box<dyn prometheus::core::Collector>; 10] = [
             Box::new(metrics.requests.clone()),
             Box::new(metrics.durations.clone()),
             Box::new(metrics.in_flight.clone()),
+            Box::new(metrics.dropped.clone()),
             Box::new(metrics.memory.clone()),
             Box::new(metrics.threads.clone()),
             Box::new(metrics.open_files.clone()),
@@ -127,6 +136,8 @@ impl Metrics {
     fn text(&self, started: Started) -> Result<Vec<u8>, prometheus::Error> {
         #[expect(clippy::cast_precision_loss, reason = "gauges are floating-point numbers")]
         let set = |gauge: &Gauge, value: Option<u64>| gauge.set(value.map_or(f64::NAN, |v| v as f64));
+        self.dropped
+            .set(i64::try_from(logging::dropped_lines()).unwrap_or(i64::MAX));
         let process = Process::now(started);
         set(&self.memory, process.memory);
         set(&self.threads, process.threads);

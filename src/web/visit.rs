@@ -74,12 +74,16 @@ impl Drop for Visit<'_> {
         if !self.answered {
             let took = self.start.elapsed();
             self.metrics.count([self.method, self.route, CLIENT_GONE], took);
-            if self.slow.is_some() {
-                let Self {
-                    id, method, route, ..
-                } = self;
-                let duration_ms = milliseconds(took);
-                tracing::debug!(request_id = %id, method, route, status = 499, duration_ms, "client went away");
+            let Some(slow) = self.slow else { return };
+            let Self {
+                id, method, route, ..
+            } = self;
+            let duration_ms = milliseconds(took);
+            // The client went away, or the server was told to end.
+            if took >= slow {
+                tracing::warn!(request_id = %id, method, route, status = 499, duration_ms, "slow request left unanswered");
+            } else {
+                tracing::debug!(request_id = %id, method, route, status = 499, duration_ms, "request left unanswered");
             }
         }
     }

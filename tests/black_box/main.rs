@@ -11,6 +11,7 @@ mod assets;
 mod command_line;
 mod environment;
 mod errors;
+mod exhaustion;
 mod lifecycle;
 mod limits;
 mod log;
