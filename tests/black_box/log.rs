@@ -83,7 +83,7 @@ async fn an_upload_that_breaks_off_is_logged_at_debug() {
     let server = Server::start(&["--log-level", "debug"]);
     let upload = server.upload("/", &[("x-request-id", "gone-1")]).await;
     drop(upload);
-    // As for any body that is no form, the answer is the page; that nobody waits for it is not seen in time.
+    // To the server it is a bad request; that nobody waits for the answer is not seen in time.
     assert_request(&server.line(&["gone-1"]).await, "gone-1", "/", 400);
 }
 
