@@ -99,7 +99,7 @@ function assertInOrder(text, parts) {
   }
 }
 
-const FOOT = ["- contentinfo:", '- navigation "Bifora":', '- link "Home":', '- link "Build info":', '- link "System":'];
+const FOOT = ["- contentinfo:", '- navigation "Pages":', '- link "Home":', '- link "Build info":', '- link "System":'];
 
 test("a screen reader's view of the home page", () =>
   withPage(browser, { origin: local.origin }, async (page) => {

@@ -7,7 +7,7 @@ import { HOSTILE, RICH, SCRIPT, assertNoSidewaysScroll, startBrowser, startServe
 const browser = await startBrowser();
 const local = await startServer();
 // A link to the commit is shown when CI means the very commit that the binary was compiled from.
-const { build } = await (await fetch(`${local.origin}/api/build`)).json();
+const { binary: build } = await (await fetch(`${local.origin}/api/build`)).json();
 const COMMIT = build.commit ?? RICH.CIRCLE_SHA1;
 const rich = await startServer({ env: { ...RICH, CIRCLE_SHA1: COMMIT, CODEBUILD_RESOLVED_SOURCE_VERSION: COMMIT } });
 const hostile = await startServer({ env: HOSTILE });
