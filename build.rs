@@ -111,7 +111,7 @@ fn embed(folder: &Path) -> Result<()> {
         }
         writeln!(
             table,
-            "Asset {{ name: {name:?}, file: \"{stem}.{hash}.{extension}\", url: \"/static/{stem}.{hash}.{extension}\", \
+            "Asset {{ name: {name:?}, url: \"/static/{stem}.{hash}.{extension}\", \
              media_type: {media_type:?}, compressed: &[{forms}], \
              plain: Form {{ encoding: None, etag: \"\\\"{hash}\\\"\", \
              body: include_bytes!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/static/{name}\")) }} }},"

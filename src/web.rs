@@ -53,7 +53,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(metrics::scrape))
-        .route("/static/{file}", get(assets::serve))
+        .merge(assets::routes()) // /static/…
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed);
     guarded(routes, app)

@@ -1,19 +1,21 @@
 //! `/static/*`: files embedded in the binary, named by their content, compressed at build time.
 
 use std::cmp::Reverse;
+use std::sync::Arc;
 
+use axum::Router;
 use axum::body::Bytes;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 
-use super::error;
 use super::negotiate::{quality, typed};
+use super::{App, error};
 
 /// A file of `static/`, as it is and in the compressed forms that are smaller.
 struct Asset {
     name: &'static str,
-    file: &'static str,
     url: &'static str,
     media_type: &'static str,
     plain: Form,
@@ -57,24 +59,28 @@ pub fn url(name: &str) -> &'static str {
         .map_or_else(|| panic!("static/{name} is not embedded"), |a| a.url)
 }
 
-/// A file. Behind a load balancer the page may have come from another version of the app: a name with another hash
-/// gets this version's file, not to be kept, rather than a page without its style.
-pub async fn serve(request: Request) -> Response {
-    // As it stands: names of assets need no decoding.
-    let file = request.uri().path().strip_prefix("/static/").unwrap_or_default();
-    let exact = ASSETS
-        .iter()
-        .find(|asset| asset.file == file)
-        .map(|asset| (asset, CachePolicy::Immutable));
-    let similar = || {
-        let name = without_hash(file);
-        ASSETS
-            .iter()
-            .find(|asset| asset.name == name)
-            .map(|asset| (asset, CachePolicy::Revalidate))
+/// The route that every file counts under.
+pub(super) const ROUTE: &str = "/static/{file}";
+
+/// A route for each file's own URL, so that nothing of it is parsed, and one for the names of other versions.
+pub fn routes() -> Router<Arc<App>> {
+    let own = |asset: &'static Asset| {
+        get(async |request: Request| asset.answer(CachePolicy::Immutable, request.headers()))
     };
-    match exact.or_else(similar) {
-        Some((asset, policy)) => asset.answer(policy, request.headers()),
+    ASSETS
+        .iter()
+        .fold(Router::new().route(ROUTE, get(other)), |router, asset| {
+            router.route(asset.url, own(asset))
+        })
+}
+
+/// A file by a name that is not this version's. Behind a load balancer the page may have come from another version of the
+/// app: a name with another hash gets this version's file, not to be kept, rather than a page without its style.
+async fn other(request: Request) -> Response {
+    // As it stands: names of assets need no decoding.
+    let name = without_hash(request.uri().path().strip_prefix("/static/").unwrap_or_default());
+    match ASSETS.iter().find(|asset| asset.name == name) {
+        Some(asset) => asset.answer(CachePolicy::Revalidate, request.headers()),
         None => error::not_found().await.into_response(),
     }
 }

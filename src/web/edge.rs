@@ -11,7 +11,7 @@ use axum::response::Response;
 use super::error::Cause;
 use super::request_id::{RequestId, X_REQUEST_ID};
 use super::visit::Visit;
-use super::{App, error, negotiate, security};
+use super::{App, assets, error, negotiate, security};
 
 /// Routes for probes: never refused, never logged.
 const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
@@ -33,7 +33,11 @@ pub async fn edge(State(app): State<Arc<App>>, request: Request, next: Next) -> 
         .cloned()
         .collect();
     let path = request.extensions().get::<MatchedPath>().cloned();
-    let route = path.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
+    let route = match path.as_ref().map(MatchedPath::as_str) {
+        Some(file) if file.starts_with("/static/") => assets::ROUTE,
+        Some(route) => route,
+        None => UNMATCHED,
+    };
     let probe = PROBES.contains(&route);
     let slow = (!probe).then_some(app.limits.slow_request);
     let visit = Visit::begin(&app.metrics, &id, request.method(), route, slow);
