@@ -80,17 +80,25 @@ impl CircleCi {
             (owner, repo) => owner.or(repo),
         };
         let job = build_url.as_deref().and_then(Job::parse);
-        let given = get("CIRCLE_PROJECT_SLUG");
-        let slug = given
+        // A link must lead where its text says.
+        let of_job = job.as_ref().and_then(|job| Slug::parse(&job.slug));
+        let fits = |slug: &Slug| slug.is_of(project.as_deref(), of_job.as_ref());
+        let given = get("CIRCLE_PROJECT_SLUG")
             .as_deref()
             .and_then(Slug::parse)
-            .or(job.as_ref().and_then(|job| Slug::parse(&job.slug)));
-        // A link must lead where its text says.
-        let slug = slug.filter(|slug| slug.is_of(project.as_deref()));
+            .filter(fits);
+        let slug = given.or_else(|| of_job.clone().filter(fits));
         let project_link = slug.as_ref().and_then(Slug::page);
         let workflow = id_page("workflow", workflow_id.as_deref());
         let commit = sha1.as_deref().and_then(|sha| {
-            let given = get("CIRCLE_COMMIT_URL").and_then(|address| forge::commit(&address, sha));
+            let of_project = |link: &Link| {
+                project
+                    .as_ref()
+                    .is_none_or(|project| link.as_str().contains(&format!("/{project}/")))
+            };
+            let given = get("CIRCLE_COMMIT_URL")
+                .and_then(|address| forge::commit(&address, sha))
+                .filter(of_project);
             given.or_else(|| forge::commit_in(&slug.as_ref()?.repository()?, sha))
         });
         Some(Self {
@@ -175,7 +183,7 @@ impl CircleCi {
             .row(
                 "Triggered by",
                 self.username.as_ref(),
-                "CircleCI sets CIRCLE_USERNAME for people it knows",
+                "CircleCI sets CIRCLE_USERNAME for users it knows",
             )
             .row(
                 "Trigger",
@@ -228,6 +236,7 @@ impl Job {
 }
 
 /// A project's name at CircleCI: `gh/acme/bifora`, `bb/acme/bifora` or `circleci/<organisation>/<project>`.
+#[derive(Clone, Eq, PartialEq)]
 struct Slug(String);
 
 impl Slug {
@@ -243,10 +252,10 @@ impl Slug {
         (link::segment(owner) && link::segment(repo)).then(|| Self([vcs, owner, repo].join("/")))
     }
 
-    /// Whether this can be the project of that name; ids say nothing of names.
-    fn is_of(&self, project: Option<&str>) -> bool {
+    /// Whether this is the project of that name. Where it is made of ids, which say nothing of names, the job must agree.
+    fn is_of(&self, project: Option<&str>, of_job: Option<&Self>) -> bool {
         let name = self.0.split_once('/').map(|(_, name)| name);
-        self.0.starts_with("circleci/") || project.is_none() || name == project
+        project.is_none() || name == project || (self.0.starts_with("circleci/") && of_job == Some(self))
     }
 
     /// The project's pipelines.

@@ -4,7 +4,9 @@
 //! bound are dropped then, and counted.
 
 use std::io::{self, IsTerminal};
-use std::sync::OnceLock;
+use std::sync::{OnceLock, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
@@ -24,9 +26,30 @@ pub fn dropped_lines() -> usize {
     DROPPED.get().map_or(0, ErrorCounter::dropped_lines)
 }
 
-/// Starts logging for the whole process, until the guard is dropped, which writes what still waits. A second call changes
-/// nothing.
-pub fn start(format: LogFormat, level: LogLevel) -> WorkerGuard {
+/// How long the end waits for a reader of the last lines.
+const PATIENCE: Duration = Duration::from_millis(1_500);
+
+/// Dropped at the end, it writes what still waits, as far as somebody reads it.
+#[derive(Debug)]
+pub struct Log(Option<WorkerGuard>);
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        // The guard's own end may wait for ever when the reader stalls: it has a thread to do so.
+        let guard = self.0.take();
+        let (tell, ended) = mpsc::channel();
+        let thread = thread::Builder::new().spawn(move || {
+            drop(guard);
+            tell.send(())
+        });
+        if thread.is_ok() {
+            let _ = ended.recv_timeout(PATIENCE);
+        }
+    }
+}
+
+/// Starts logging for the whole process, until the answer is dropped. A second call changes nothing.
+pub fn start(format: LogFormat, level: LogLevel) -> Log {
     let (lines, guard) = NonBlockingBuilder::default()
         .lossy(true)
         .buffered_lines_limit(WAITING)
@@ -59,7 +82,7 @@ pub fn start(format: LogFormat, level: LogLevel) -> WorkerGuard {
     let _ = tracing_subscriber::registry()
         .with(layer.with_filter(filter(level)))
         .try_init();
-    guard
+    Log(Some(guard))
 }
 
 fn filter(level: LogLevel) -> LevelFilter {

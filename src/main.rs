@@ -7,6 +7,7 @@ use bifora::cli::{self, Command};
 use bifora::commands::{healthcheck, info, serve};
 use bifora::host::Started;
 use bifora::logging;
+use bifora::server::descriptors;
 use bifora::settings::Settings;
 use tokio::runtime::Builder;
 
@@ -36,11 +37,13 @@ fn main() -> ExitCode {
 
 fn serve(settings: &Settings, started: Started) -> ExitCode {
     let _log = logging::start(settings.log_format, settings.log_level);
+    // Before the runtime takes descriptors of its own.
+    let connections = descriptors::connections(settings.connection_limit);
     let runtime = match Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
     };
-    let result = runtime.block_on(serve::run(settings, started));
+    let result = runtime.block_on(serve::run(settings, connections, started));
     // What is still being done was cut on purpose; nothing of it may hold up the end.
     runtime.shutdown_background();
     match result {

@@ -31,7 +31,7 @@ impl MetadataError {
     fn reason(&self) -> &'static str {
         match self {
             Self::Client(ClientError::Address(_)) => "its address is not http:// with an IP address",
-            Self::Client(ClientError::Connect(..)) => "it cannot be connected to",
+            Self::Client(ClientError::Connect(..)) => "it cannot be reached",
             Self::Client(ClientError::Http(_)) => "it does not speak HTTP",
             Self::Client(ClientError::Body { .. }) => "its answer is too large or broke off",
             Self::Client(ClientError::Timeout(_)) => "it did not answer in time",

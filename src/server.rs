@@ -11,6 +11,7 @@ use axum::Router;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use self::shutdown::{Ending, Phase};
 
@@ -41,31 +42,25 @@ pub async fn run(
     mut phase: watch::Receiver<Phase>,
 ) -> Ending {
     let mut connections = JoinSet::new();
-    // While connections are scarce, those that do nothing make room.
-    let (scarce, is_scarce) = watch::channel(false);
+    let mut door = Door {
+        listener,
+        closed_until: None,
+    };
+    let mut scarcity = Scarcity::new(config.connections);
     let serving = phase.clone();
     loop {
         tokio::select! {
-            stream = accept(&listener), if connections.len() < config.connections => {
-                let serving = connection::serve(stream, router.clone(), config, serving.clone(), is_scarce.clone());
-                connections.spawn(serving);
+            stream = door.accept(), if connections.len() < config.connections => {
+                let scarce = scarcity.tell.subscribe();
+                connections.spawn(connection::serve(stream, router.clone(), config, serving.clone(), scarce));
             }
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             () = shutdown::reached(&mut phase, Phase::Draining) => break,
         }
-        let tenth = config.connections.div_ceil(10);
-        if connections.len() + tenth > config.connections && !*is_scarce.borrow() {
-            tracing::warn!(
-                open = connections.len(),
-                "connections are scarce; idle ones are closed"
-            );
-            scarce.send_replace(true);
-        } else if connections.len() + 3 * tenth < config.connections && *is_scarce.borrow() {
-            scarce.send_replace(false);
-        }
+        scarcity.judge(connections.len());
     }
     // From here on a new connection is refused at once, instead of waiting in a queue that nobody reads.
-    drop(listener);
+    drop(door);
     tracing::info!(
         open = connections.len(),
         "no new connections; finishing open requests"
@@ -89,25 +84,90 @@ pub async fn run(
     ending
 }
 
-/// The next connection. Errors pass: those of a client that is gone at once, those of too few file descriptors after
-/// a pause in which some may be closed.
-async fn accept(listener: &TcpListener) -> TcpStream {
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                // Answers are written in one go; to wait for more would only delay them.
-                let _ = stream.set_nodelay(true);
-                return stream;
+/// Whether connections are scarce: then each one ends with its answer, so that others get in.
+struct Scarcity {
+    most: usize,
+    tell: watch::Sender<bool>,
+    since: Instant,
+}
+
+impl Scarcity {
+    /// A shortage lasts at least this long, so that it does not come and go with each connection.
+    const LEAST: Duration = Duration::from_secs(5);
+
+    fn new(most: usize) -> Self {
+        Self {
+            most,
+            tell: watch::Sender::new(false),
+            since: Instant::now(),
+        }
+    }
+
+    /// Begins with the last tenth, ends below seven tenths.
+    fn judge(&mut self, open: usize) {
+        let scarce = *self.tell.borrow();
+        if !scarce && open > self.most - self.most.div_ceil(10) {
+            tracing::warn!(open, "running out of connections; closing idle ones");
+            self.since = Instant::now();
+            self.tell.send_replace(true);
+        } else if scarce && open <= self.most * 7 / 10 && self.since.elapsed() >= Self::LEAST {
+            self.tell.send_replace(false);
+        }
+    }
+}
+
+/// Where connections come in.
+struct Door {
+    listener: TcpListener,
+    closed_until: Option<Instant>,
+}
+
+impl Door {
+    /// The next connection. Errors pass: those of a client that is gone at once, those of too few file descriptors after
+    /// a pause in which some may be closed.
+    async fn accept(&mut self) -> TcpStream {
+        loop {
+            if let Some(until) = self.closed_until {
+                tokio::time::sleep_until(until).await;
+                self.closed_until = None;
             }
-            Err(error) => match error.kind() {
-                io::ErrorKind::ConnectionAborted
-                | io::ErrorKind::ConnectionRefused
-                | io::ErrorKind::ConnectionReset => {}
-                _ => {
-                    tracing::error!(%error, "cannot accept connections; trying again");
-                    tokio::time::sleep(Duration::from_millis(200)).await;
+            match self.listener.accept().await {
+                Ok((stream, _)) => {
+                    // Answers are written in one go; to wait for more would only delay them.
+                    let _ = stream.set_nodelay(true);
+                    return stream;
                 }
-            },
+                Err(error) => match error.kind() {
+                    io::ErrorKind::ConnectionAborted
+                    | io::ErrorKind::ConnectionRefused
+                    | io::ErrorKind::ConnectionReset => {}
+                    _ => {
+                        tracing::error!(%error, "cannot accept connections; trying again in a second");
+                        self.closed_until = Some(Instant::now() + Duration::from_secs(1));
+                    }
+                },
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn scarcity_comes_at_nine_tenths_and_goes_below_seven() {
+        for most in [1, 3, 10, 10_000] {
+            let mut scarcity = Scarcity::new(most);
+            let mut is_scarce = |open| {
+                scarcity.judge(open);
+                *scarcity.tell.borrow()
+            };
+            assert!(!is_scarce(0), "{most}");
+            assert!(is_scarce(most), "{most}");
+            assert!(is_scarce(0), "{most}: not for a moment only");
+            tokio::time::advance(Scarcity::LEAST).await;
+            assert!(!is_scarce(most * 7 / 10), "{most}");
         }
     }
 }

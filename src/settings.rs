@@ -16,7 +16,7 @@ pub struct Settings {
     #[arg(long, env = "BIFORA_LOG_FORMAT", default_value = "auto")]
     pub log_format: LogFormat,
 
-    /// What is logged; each level includes those before it, and probes are logged at none
+    /// What is logged; each level includes those before it, and probes are never logged
     #[arg(long, env = "BIFORA_LOG_LEVEL", default_value = "info")]
     pub log_level: LogLevel,
 
@@ -52,7 +52,7 @@ pub struct Settings {
     #[arg(long, env = "BIFORA_CONCURRENCY_LIMIT", default_value = "1024", value_parser = concurrency_limit)]
     pub concurrency_limit: usize,
 
-    /// Maximum open connections, fewer where the limit of open files is lower; when they get scarce, idle ones are closed
+    /// Maximum open connections, fewer where the limit of open files is lower; when they run short, idle ones are closed
     #[arg(long, env = "BIFORA_CONNECTION_LIMIT", default_value = "10000", value_parser = connection_limit)]
     pub connection_limit: usize,
 }
@@ -64,7 +64,7 @@ pub struct Listen {
     #[arg(long, env = "HOST", default_value = "0.0.0.0", value_parser = address)]
     pub host: IpAddr,
 
-    /// Port to listen on; 0 picks a free one, and the first log line shows it
+    /// Port to listen on; 0 picks a free one, shown in the log line "serving on"
     #[arg(long, env = "PORT", default_value = "8080", value_parser = port)]
     pub port: u16,
 }

@@ -10,7 +10,7 @@ use crate::environment::Environment;
 use crate::facts::Facts;
 use crate::host::Started;
 use crate::server::shutdown::{self, Ending};
-use crate::server::{self, Config, descriptors};
+use crate::server::{self, Config};
 use crate::settings::Settings;
 use crate::web::{self, App, Limits};
 use crate::{arch::Arch, metadata};
@@ -19,7 +19,7 @@ use crate::{arch::Arch, metadata};
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The port is taken, or may not be had.
-    #[error("cannot listen on {0}: {1} ({hint})", hint = hint(.1.kind()))]
+    #[error("cannot listen on {0}: {1}{hint}", hint = hint(.1.kind()))]
     Bind(SocketAddr, #[source] std::io::Error),
     /// Signals cannot be received.
     #[error("cannot receive signals: {0}")]
@@ -28,13 +28,14 @@ pub enum ServeError {
 
 fn hint(kind: ErrorKind) -> &'static str {
     match kind {
-        ErrorKind::AddrInUse | ErrorKind::PermissionDenied => "choose another port with --port or PORT",
-        _ => "choose an address of this machine with --host or HOST",
+        ErrorKind::AddrInUse | ErrorKind::PermissionDenied => " (choose another port with --port or PORT)",
+        ErrorKind::AddrNotAvailable => " (choose an address of this machine with --host or HOST)",
+        _ => "",
     }
 }
 
-/// Serves until SIGTERM or SIGINT and tells how it ended.
-pub async fn run(settings: &Settings, started: Started) -> Result<Ending, ServeError> {
+/// Serves until SIGTERM or SIGINT and tells how it ended; `connections` is the most there may be at once.
+pub async fn run(settings: &Settings, connections: usize, started: Started) -> Result<Ending, ServeError> {
     // Before anything else: as PID 1 a signal without a receiver would be lost.
     let signals = shutdown::Signals::new().map_err(ServeError::Signals)?;
     let address = SocketAddr::new(settings.listen.host, settings.listen.port);
@@ -52,12 +53,6 @@ pub async fn run(settings: &Settings, started: Started) -> Result<Ending, ServeE
         slow_request: settings.slow_request,
     };
     let app = Arc::new(App::new(facts, limits, phase.clone()));
-    if let Some(endpoint) = app.facts.metadata_endpoint() {
-        let app = app.clone();
-        tokio::spawn(metadata::watch(endpoint, move |deployment| {
-            app.deployed(&deployment);
-        }));
-    }
     tracing::info!(
         address = %bound,
         arch = Arch::COMPILED.name(),
@@ -66,11 +61,17 @@ pub async fn run(settings: &Settings, started: Started) -> Result<Ending, ServeE
         "{} serving on http://{bound}",
         Arch::COMPILED.mark(),
     );
+    if let Some(endpoint) = app.facts.metadata_endpoint() {
+        let app = app.clone();
+        tokio::spawn(metadata::watch(endpoint, move |deployment| {
+            app.deployed(&deployment);
+        }));
+    }
     let config = Config {
         header_timeout: settings.header_timeout,
         idle_timeout: settings.idle_timeout,
         drain: settings.shutdown_deadline,
-        connections: descriptors::connections(settings.connection_limit),
+        connections,
         dress: web::refusal::dress,
     };
     Ok(server::run(listener, web::router(app), config, phase).await)

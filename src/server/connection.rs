@@ -15,6 +15,7 @@ use axum::Router;
 use axum::body::Body;
 use hyper::Request;
 use hyper::body::Incoming;
+use hyper::header::{self, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -34,6 +35,9 @@ const LONGEST_HEAD: usize = 64 * 1024;
 /// How long the headers of a request may take while connections are scarce.
 const SCARCE_HEADER_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// Looks are no closer than this.
+const SHORTEST_LOOK: Duration = Duration::from_millis(20);
+
 /// Serves one connection to its end.
 pub(super) async fn serve(
     stream: TcpStream,
@@ -42,16 +46,24 @@ pub(super) async fn serve(
     mut phase: watch::Receiver<Phase>,
     mut scarce: watch::Receiver<bool>,
 ) {
+    scarce.mark_unchanged();
     let activity = Arc::new(Activity::new());
     let noted = activity.clone();
+    let is_scarce = scarce.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         noted.answering();
         let noted = noted.clone();
+        let is_scarce = is_scarce.clone();
         let answer = router.clone().call(request.map(Body::new));
         async move {
-            let answer = answer.await;
+            let mut answer = answer.await.unwrap_or_else(|never| match never {});
+            if *is_scarce.borrow() {
+                answer
+                    .headers_mut()
+                    .insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
             noted.idle();
-            Ok::<_, Infallible>(answer.unwrap_or_else(|never| match never {}))
+            Ok::<_, Infallible>(answer)
         }
     });
     let io = TokioIo::new(Wire {
@@ -71,42 +83,24 @@ pub(super) async fn serve(
     let mut draining = false;
     loop {
         tokio::select! {
+            biased; // a request that has come counts before a time-out that has passed
             // The client's fault or the network's, which is nothing to report for each.
             _ = connection.as_mut() => return,
-            () = look.as_mut() => match activity.next_look(Allowance::of(config, *scarce.borrow())) {
+            () = look.as_mut() => match activity.next_look(config, *scarce.borrow()) {
                 Some(at) => look.as_mut().reset(at),
                 None => return tracing::debug!("connection closed: no request in time"),
             },
-            Ok(()) = scarce.changed() => look.as_mut().reset(Instant::now()),
+            Ok(()) = scarce.changed() => {
+                look.as_mut().reset(Instant::now());
+                // Who is sending a request may finish it; everybody else ends now, or with the answer that is under way.
+                if *scarce.borrow() && !activity.is_reading() {
+                    connection.as_mut().graceful_shutdown();
+                }
+            }
             () = shutdown::reached(&mut phase, Phase::Draining), if !draining => {
                 draining = true;
                 connection.as_mut().graceful_shutdown();
             }
-        }
-    }
-}
-
-/// How long a connection may do what.
-#[derive(Clone, Copy)]
-struct Allowance {
-    head: Duration,
-    idle: Duration,
-}
-
-impl Allowance {
-    fn of(config: Config, scarce: bool) -> Self {
-        let Config {
-            header_timeout: head,
-            idle_timeout: idle,
-            ..
-        } = config;
-        if scarce {
-            Self {
-                head: head.min(SCARCE_HEADER_TIMEOUT),
-                idle: Duration::ZERO,
-            }
-        } else {
-            Self { head, idle }
         }
     }
 }
@@ -149,17 +143,30 @@ impl Activity {
         }
     }
 
+    fn is_reading(&self) -> bool {
+        self.note.load(Ordering::Relaxed) & 3 == READING
+    }
+
     /// When to look again; `None` when the connection's time is up.
-    fn next_look(&self, allowance: Allowance) -> Option<Instant> {
+    fn next_look(&self, config: Config, scarce: bool) -> Option<Instant> {
         let note = self.note.load(Ordering::Relaxed);
         let now = Instant::now();
-        let soon = now + (allowance.head.min(allowance.idle) / 8).max(Duration::from_millis(20));
-        let allowed = match note & 3 {
-            IDLE => allowance.idle,
-            READING => allowance.head,
-            // The request's own time-out takes over.
-            _ => return Some(soon),
+        let head = if scarce {
+            config.header_timeout.min(SCARCE_HEADER_TIMEOUT)
+        } else {
+            config.header_timeout
         };
+        let (allowed, often) = match note & 3 {
+            READING => (head, head),
+            // The next request may begin at any time, and its head is to be noticed in time.
+            IDLE => (
+                config.idle_timeout,
+                config.header_timeout.min(config.idle_timeout),
+            ),
+            // The request's own time-out takes over.
+            _ => return Some(now + (config.header_timeout / 8).max(SHORTEST_LOOK)),
+        };
+        let soon = now + (often / 8).max(SHORTEST_LOOK);
         let since = if note >> 2 == 0 {
             let since = u64::try_from((now - self.start).as_millis())
                 .unwrap_or(u64::MAX >> 2)
@@ -266,15 +273,18 @@ impl AsyncWrite for Wire {
 mod tests {
     use super::*;
 
-    const ALLOWANCE: Allowance = Allowance {
-        head: Duration::from_secs(10),
-        idle: Duration::from_secs(75),
+    const CONFIG: Config = Config {
+        header_timeout: Duration::from_secs(10),
+        idle_timeout: Duration::from_secs(75),
+        drain: Duration::ZERO,
+        connections: 1,
+        dress: |_| None,
     };
 
     /// Seconds until the connection's time is up, when nothing more happens.
     async fn left(activity: &Activity) -> u64 {
         let from = Instant::now();
-        while let Some(at) = activity.next_look(ALLOWANCE) {
+        while let Some(at) = activity.next_look(CONFIG, false) {
             tokio::time::sleep_until(at).await;
             if from.elapsed() > Duration::from_secs(1000) {
                 return u64::MAX;
@@ -298,7 +308,7 @@ mod tests {
         activity.idle();
         activity.bytes();
         assert!(
-            activity.next_look(ALLOWANCE).is_some(),
+            activity.next_look(CONFIG, false).is_some(),
             "the first look fills in the time"
         );
         tokio::time::sleep(Duration::from_secs(6)).await;

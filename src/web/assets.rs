@@ -118,7 +118,7 @@ impl Asset {
         response
     }
 
-    /// The form that the client wants most; of equals the smallest.
+    /// The compressed form that the client wants most, of equals the smallest; the plain one when it wants none.
     fn form(&self, headers: &HeaderMap) -> &Form {
         let wanted = |form: &Form| {
             form.encoding

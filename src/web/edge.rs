@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
@@ -56,12 +56,19 @@ pub async fn edge(State(app): State<Arc<App>>, request: Request, next: Next) -> 
     if status.is_client_error() || status.is_server_error() {
         error::dress(&mut response, negotiate::prefers_html(|| &accept), &id);
     }
+    // What is left of such a request is not read, so that the connection ends with the answer.
+    let unread = [
+        StatusCode::BAD_REQUEST,
+        StatusCode::REQUEST_TIMEOUT,
+        StatusCode::PAYLOAD_TOO_LARGE,
+    ]
+    .contains(&status);
     let leaving = !app.is_serving();
     let headers = response.headers_mut();
     security::secure(headers);
     headers.entry(header::CACHE_CONTROL).or_insert(NO_STORE);
     headers.insert(X_REQUEST_ID, id.header());
-    if leaving {
+    if leaving || unread {
         // Kept-alive connections end with an answer, not with a reset.
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }

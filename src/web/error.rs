@@ -50,7 +50,7 @@ impl Problem {
             StatusCode::REQUEST_TIMEOUT => "The request did not arrive in time.",
             StatusCode::PAYLOAD_TOO_LARGE => "The request body is too large.",
             status if status.is_server_error() => {
-                "Something went wrong on our side. The log has more under the request id."
+                "Something went wrong on our side. The server log has the details under this request id."
             }
             _ => "The request could not be understood.",
         };
@@ -154,5 +154,5 @@ pub(super) fn panicked(panic: Box<dyn Any + Send>) -> Response {
         .downcast_ref::<String>()
         .map(String::as_str)
         .or_else(|| panic.downcast_ref::<&str>().copied());
-    failed(format!("panic: {}", words.unwrap_or("without words")))
+    failed(format!("panic: {}", words.unwrap_or("no message")))
 }

@@ -8,8 +8,8 @@ use axum::extract::State;
 use axum::http::HeaderValue;
 use axum::response::Response;
 use prometheus::{
-    Counter, Encoder, Gauge, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry,
-    TextEncoder,
+    Counter, Encoder, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
+    Registry, TextEncoder,
 };
 
 use super::{App, error, negotiate};
@@ -30,7 +30,7 @@ pub struct Metrics {
     /// Requests being answered.
     pub(super) in_flight: IntGauge,
     /// Follows the log's own count.
-    dropped: IntGauge,
+    dropped: Mutex<IntCounter>,
     memory: Gauge,
     threads: Gauge,
     open_files: Gauge,
@@ -68,11 +68,13 @@ impl Metrics {
             .expect("valid names"),
             in_flight: IntGauge::new("http_requests_in_flight", "Requests being answered.")
                 .expect("a valid name"),
-            dropped: IntGauge::new(
-                "bifora_log_lines_dropped",
-                "Log lines dropped because nobody read them.",
-            )
-            .expect("a valid name"),
+            dropped: Mutex::new(
+                IntCounter::new(
+                    "bifora_log_lines_dropped_total",
+                    "Log lines dropped because nobody read them.",
+                )
+                .expect("a valid name"),
+            ),
             memory: gauge("process_resident_memory_bytes", "Resident memory size in bytes."),
             threads: gauge("process_threads", "Number of threads."),
             open_files: gauge("process_open_fds", "Number of open file descriptors."),
@@ -102,7 +104,7 @@ impl Metrics {
             Box::new(metrics.requests.clone()),
             Box::new(metrics.durations.clone()),
             Box::new(metrics.in_flight.clone()),
-            Box::new(metrics.dropped.clone()),
+            Box::new(metrics.dropped.lock().expect("nobody else has it yet").clone()),
             Box::new(metrics.memory.clone()),
             Box::new(metrics.threads.clone()),
             Box::new(metrics.open_files.clone()),
@@ -136,8 +138,9 @@ impl Metrics {
     fn text(&self, started: Started) -> Result<Vec<u8>, prometheus::Error> {
         #[expect(clippy::cast_precision_loss, reason = "gauges are floating-point numbers")]
         let set = |gauge: &Gauge, value: Option<u64>| gauge.set(value.map_or(f64::NAN, |v| v as f64));
-        self.dropped
-            .set(i64::try_from(logging::dropped_lines()).unwrap_or(i64::MAX));
+        if let Ok(dropped) = self.dropped.lock() {
+            dropped.inc_by((logging::dropped_lines() as u64).saturating_sub(dropped.get()));
+        }
         let process = Process::now(started);
         set(&self.memory, process.memory);
         set(&self.threads, process.threads);

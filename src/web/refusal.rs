@@ -44,7 +44,7 @@ pub fn dress(bytes: &[u8]) -> Option<Vec<u8>> {
     );
     answer.extend_from_slice(last.as_bytes());
     answer.extend_from_slice(&body);
-    tracing::debug!(request_id = %id, status = status.as_u16(), "what came could not be read as a request");
+    tracing::debug!(request_id = %id, status = status.as_u16(), "not a readable HTTP request");
     Some(answer)
 }
 

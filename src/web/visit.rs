@@ -60,7 +60,7 @@ impl<'a> Visit<'a> {
             tracing::warn!(request_id = %id, method, route, status, duration_ms, "request refused");
         } else if status >= 500 {
             tracing::error!(request_id = %id, method, route, status, duration_ms, cause, "request failed");
-        } else if took >= slow {
+        } else if took >= slow || status == 408 {
             tracing::warn!(request_id = %id, method, route, status, duration_ms, "slow request");
         } else {
             tracing::debug!(request_id = %id, method, route, status, duration_ms, "request");

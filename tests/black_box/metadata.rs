@@ -168,7 +168,7 @@ async fn an_endpoint_that_comes_later_is_found() {
     let address: SocketAddr = reserved.local_addr().expect("bound");
     drop(reserved);
     let server = server_with(&uri(address));
-    assert!(is_unavailable(&server).await.contains("connect"));
+    assert!(is_unavailable(&server).await.contains("reached"));
     answers_meanwhile(&server).await;
     let _endpoint = Endpoint::start_at(address, Mode::Good(container(), task())).await;
     assert_eq!(
