@@ -28,7 +28,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
@@ -83,8 +83,6 @@ pub struct App {
     pub limits: Limits,
     /// What it counts.
     pub metrics: Metrics,
-    /// One for each request that may be answered at once; probes need none.
-    permits: Semaphore,
     phase: watch::Receiver<Phase>,
     snapshot: ArcSwap<Snapshot>,
 }
@@ -111,7 +109,6 @@ impl App {
             facts,
             limits,
             metrics,
-            permits: Semaphore::new(limits.concurrency),
             phase,
             snapshot,
         }
@@ -125,7 +122,8 @@ impl App {
 
     /// Whether the server has not been told to stop.
     pub fn is_serving(&self) -> bool {
-        *self.phase.borrow() == Phase::Serving
+        // The first phase is Serving, and each change leads away from it. To look at the value would take a lock.
+        !self.phase.has_changed().unwrap_or(false)
     }
 }
 

@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
@@ -48,16 +48,15 @@ pub(super) async fn serve(
 ) {
     scarce.mark_unchanged();
     let activity = Arc::new(Activity::new());
+    activity.scarce.store(*scarce.borrow(), Ordering::Relaxed);
     let noted = activity.clone();
-    let is_scarce = scarce.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         noted.answering();
         let noted = noted.clone();
-        let is_scarce = is_scarce.clone();
         let answer = router.clone().call(request.map(Body::new));
         async move {
             let mut answer = answer.await.unwrap_or_else(|never| match never {});
-            if *is_scarce.borrow() {
+            if noted.scarce.load(Ordering::Relaxed) {
                 answer
                     .headers_mut()
                     .insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -86,11 +85,12 @@ pub(super) async fn serve(
             biased; // a request that has come counts before a time-out that has passed
             // The client's fault or the network's, which is nothing to report for each.
             _ = connection.as_mut() => return,
-            () = look.as_mut() => match activity.next_look(config, *scarce.borrow()) {
+            () = look.as_mut() => match activity.next_look(config) {
                 Some(at) => look.as_mut().reset(at),
                 None => return tracing::debug!("connection closed: no request in time"),
             },
             Ok(()) = scarce.changed() => {
+                activity.scarce.store(*scarce.borrow(), Ordering::Relaxed);
                 look.as_mut().reset(Instant::now());
                 // Who is sending a request may finish it; everybody else ends now, or with the answer that is under way.
                 if *scarce.borrow() && !activity.is_reading() {
@@ -117,6 +117,8 @@ const ANSWERING: u64 = 2;
 struct Activity {
     start: Instant,
     note: AtomicU64,
+    /// Whether connections are scarce; kept here because requests of all threads would wear out the channel's lock.
+    scarce: AtomicBool,
 }
 
 impl Activity {
@@ -125,6 +127,7 @@ impl Activity {
         Self {
             start: Instant::now(),
             note: AtomicU64::new(READING),
+            scarce: AtomicBool::new(false),
         }
     }
 
@@ -148,10 +151,10 @@ impl Activity {
     }
 
     /// When to look again; `None` when the connection's time is up.
-    fn next_look(&self, config: Config, scarce: bool) -> Option<Instant> {
+    fn next_look(&self, config: Config) -> Option<Instant> {
         let note = self.note.load(Ordering::Relaxed);
         let now = Instant::now();
-        let head = if scarce {
+        let head = if self.scarce.load(Ordering::Relaxed) {
             config.header_timeout.min(SCARCE_HEADER_TIMEOUT)
         } else {
             config.header_timeout
@@ -284,7 +287,7 @@ mod tests {
     /// Seconds until the connection's time is up, when nothing more happens.
     async fn left(activity: &Activity) -> u64 {
         let from = Instant::now();
-        while let Some(at) = activity.next_look(CONFIG, false) {
+        while let Some(at) = activity.next_look(CONFIG) {
             tokio::time::sleep_until(at).await;
             if from.elapsed() > Duration::from_secs(1000) {
                 return u64::MAX;
@@ -308,7 +311,7 @@ mod tests {
         activity.idle();
         activity.bytes();
         assert!(
-            activity.next_look(CONFIG, false).is_some(),
+            activity.next_look(CONFIG).is_some(),
             "the first look fills in the time"
         );
         tokio::time::sleep(Duration::from_secs(6)).await;

@@ -42,14 +42,10 @@ pub async fn edge(State(app): State<Arc<App>>, request: Request, next: Next) -> 
     let slow = (!probe).then_some(app.limits.slow_request);
     let visit = Visit::begin(&app.metrics, &id, request.method(), route, slow);
 
-    let permit = if probe {
-        None
+    let mut response = if !probe && visit.before >= app.limits.concurrency {
+        error::overloaded()
     } else {
-        Some(app.permits.try_acquire())
-    };
-    let mut response = match permit {
-        Some(Err(_)) => error::overloaded(),
-        None | Some(Ok(_)) => next.run(request).await,
+        next.run(request).await
     };
 
     let status = response.status();

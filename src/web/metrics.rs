@@ -1,5 +1,6 @@
 //! `/metrics`: what Prometheus scrapes. Labels are route patterns and known methods, so that no client can grow them.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -27,8 +28,8 @@ pub struct Metrics {
     registry: Registry,
     requests: IntCounterVec,
     durations: HistogramVec,
-    /// Requests being answered.
-    pub(super) in_flight: IntGauge,
+    pub(super) in_flight: InFlight,
+    requests_in_flight: IntGauge,
     /// Follows the log's own count.
     dropped: Mutex<IntCounter>,
     memory: Gauge,
@@ -66,7 +67,8 @@ impl Metrics {
                 &labels,
             )
             .expect("valid names"),
-            in_flight: IntGauge::new("http_requests_in_flight", "Requests being answered.")
+            in_flight: InFlight::default(),
+            requests_in_flight: IntGauge::new("http_requests_in_flight", "Requests being answered.")
                 .expect("a valid name"),
             dropped: Mutex::new(
                 IntCounter::new(
@@ -103,7 +105,7 @@ impl Metrics {
         let collectors: [Box<dyn prometheus::core::Collector>; 10] = [
             Box::new(metrics.requests.clone()),
             Box::new(metrics.durations.clone()),
-            Box::new(metrics.in_flight.clone()),
+            Box::new(metrics.requests_in_flight.clone()),
             Box::new(metrics.dropped.lock().expect("nobody else has it yet").clone()),
             Box::new(metrics.memory.clone()),
             Box::new(metrics.threads.clone()),
@@ -131,8 +133,8 @@ impl Metrics {
 
     /// How many requests are being answered.
     #[cfg(test)]
-    pub(super) fn in_flight(&self) -> i64 {
-        self.in_flight.get()
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight.all()
     }
 
     fn text(&self, started: Started) -> Result<Vec<u8>, prometheus::Error> {
@@ -141,6 +143,8 @@ impl Metrics {
         if let Ok(dropped) = self.dropped.lock() {
             dropped.inc_by((logging::dropped_lines() as u64).saturating_sub(dropped.get()));
         }
+        self.requests_in_flight
+            .set(i64::try_from(self.in_flight.all()).unwrap_or(i64::MAX));
         let process = Process::now(started);
         set(&self.memory, process.memory);
         set(&self.threads, process.threads);
@@ -157,6 +161,33 @@ impl Metrics {
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(text)
+    }
+}
+
+/// Requests being answered; probes are counted apart, because they take nobody's place.
+#[derive(Debug, Default)]
+pub(super) struct InFlight {
+    visitors: AtomicUsize,
+    probes: AtomicUsize,
+}
+
+impl InFlight {
+    fn of(&self, probe: bool) -> &AtomicUsize {
+        if probe { &self.probes } else { &self.visitors }
+    }
+
+    /// Counts a request in; gives how many of its kind there were before it.
+    pub(super) fn begin(&self, probe: bool) -> usize {
+        self.of(probe).fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Counts a request out.
+    pub(super) fn end(&self, probe: bool) {
+        self.of(probe).fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn all(&self) -> usize {
+        self.visitors.load(Ordering::Relaxed) + self.probes.load(Ordering::Relaxed)
     }
 }
 

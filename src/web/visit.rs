@@ -20,6 +20,8 @@ pub(super) struct Visit<'a> {
     slow: Option<Duration>,
     start: Instant,
     answered: bool,
+    /// How many requests of its kind were being answered when it came.
+    pub(super) before: usize,
 }
 
 impl<'a> Visit<'a> {
@@ -31,7 +33,7 @@ impl<'a> Visit<'a> {
         route: &'a str,
         slow: Option<Duration>,
     ) -> Self {
-        metrics.in_flight.inc();
+        let before = metrics.in_flight.begin(slow.is_none());
         Self {
             metrics,
             id,
@@ -40,6 +42,7 @@ impl<'a> Visit<'a> {
             slow,
             start: Instant::now(),
             answered: false,
+            before,
         }
     }
 
@@ -70,7 +73,7 @@ impl<'a> Visit<'a> {
 
 impl Drop for Visit<'_> {
     fn drop(&mut self) {
-        self.metrics.in_flight.dec();
+        self.metrics.in_flight.end(self.slow.is_none());
         if !self.answered {
             let took = self.start.elapsed();
             self.metrics.count([self.method, self.route, CLIENT_GONE], took);
