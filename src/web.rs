@@ -25,14 +25,12 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use tokio::sync::watch;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
-use tower_http::timeout::TimeoutLayer;
 
 use self::metrics::Metrics;
 use self::snapshot::Snapshot;
@@ -59,16 +57,12 @@ pub fn router(app: Arc<App>) -> Router {
     guarded(routes, app)
 }
 
-/// What every request passes on its way in, from the top: the edge, which dresses whatever comes back; then what turns
-/// a panic into 500, too long a time into 408, too large a body into 413.
+/// What every request passes on its way in, from the top: the edge, which bounds its time and dresses whatever comes
+/// back; then what turns a panic into 500 and too large a body into 413.
 fn guarded(routes: Router<Arc<App>>, app: Arc<App>) -> Router {
     let guards = ServiceBuilder::new()
         .layer(from_fn_with_state(app.clone(), edge::edge))
         .layer(CatchPanicLayer::custom(error::panicked))
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::REQUEST_TIMEOUT,
-            app.limits.request_timeout,
-        ))
         .layer(RequestBodyLimitLayer::new(app.limits.body))
         .layer(DefaultBodyLimit::disable());
     routes.layer(guards).with_state(app)

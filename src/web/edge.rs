@@ -1,12 +1,16 @@
 //! What every answer passes: request id, limit, measurement, error pages, headers, log line. One layer, so that no
 //! answer can skip a part of it.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 
 use super::error::Cause;
 use super::request_id::{RequestId, X_REQUEST_ID};
@@ -45,7 +49,7 @@ pub async fn edge(State(app): State<Arc<App>>, request: Request, next: Next) -> 
     let mut response = if !probe && visit.before >= app.limits.concurrency {
         error::overloaded()
     } else {
-        next.run(request).await
+        within(app.limits.request_timeout, next.run(request)).await
     };
 
     let status = response.status();
@@ -71,4 +75,20 @@ pub async fn edge(State(app): State<Arc<App>>, request: Request, next: Next) -> 
     let cause = response.extensions_mut().remove::<Cause>();
     visit.end(status, cause.as_ref().map(|Cause(words)| words.as_str()));
     response
+}
+
+/// The answer, or 408 when it takes longer. Most answers are there at once; only those that wait need a timer.
+async fn within(limit: Duration, answer: impl Future<Output = Response>) -> Response {
+    let mut answer = pin!(answer);
+    let at_once = poll_fn(|cx| match answer.as_mut().poll(cx) {
+        Poll::Ready(answer) => Poll::Ready(Some(answer)),
+        Poll::Pending => Poll::Ready(None),
+    });
+    match at_once.await {
+        Some(answer) => answer,
+        None => match tokio::time::timeout(limit, answer).await {
+            Ok(answer) => answer,
+            Err(_) => StatusCode::REQUEST_TIMEOUT.into_response(),
+        },
+    }
 }
