@@ -1,11 +1,14 @@
 //! What CircleCI's variables say of the run that built this binary.
 
+mod project;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use self::project::{Job, Slug};
 use crate::environment::Environment;
 use crate::forge;
-use crate::link::{self, CIRCLECI, Link};
+use crate::link::{self, Link};
 use crate::report::Section;
 use crate::text;
 
@@ -81,13 +84,13 @@ impl CircleCi {
         };
         let job = build_url.as_deref().and_then(Job::parse);
         // A link must lead where its text says.
-        let of_job = job.as_ref().and_then(|job| Slug::parse(&job.slug));
-        let fits = |slug: &Slug| slug.is_of(project.as_deref(), of_job.as_ref());
+        let of_job = job.as_ref().map(|job| &job.slug);
+        let fits = |slug: &Slug| slug.is_of(project.as_deref(), of_job);
         let given = get("CIRCLE_PROJECT_SLUG")
             .as_deref()
             .and_then(Slug::parse)
             .filter(fits);
-        let slug = given.or_else(|| of_job.clone().filter(fits));
+        let slug = given.or_else(|| of_job.cloned().filter(fits));
         let project_link = slug.as_ref().and_then(Slug::page);
         let workflow = id_page("workflow", workflow_id.as_deref());
         let commit = sha1.as_deref().and_then(|sha| {
@@ -199,83 +202,6 @@ impl CircleCi {
     }
 }
 
-/// A job's page and the project that its address names.
-struct Job {
-    page: Link,
-    slug: String,
-}
-
-impl Job {
-    /// Takes a job's address in any of the forms that it has had.
-    fn parse(address: &str) -> Option<Self> {
-        let (host, parts) = link::parts(CIRCLECI, address)?;
-        let (project, number) = match parts.as_slice() {
-            ["jobs", project @ .., number] if project.len() == 3 => (project, number),
-            [
-                "pipelines",
-                project @ ..,
-                pipeline,
-                "workflows",
-                workflow,
-                "jobs",
-                number,
-            ] if project.len() == 3 && link::is_number(pipeline) && link::is_id(workflow) => {
-                (project, number)
-            }
-            [project @ .., number] if project.len() == 3 => (project, number),
-            _ => return None,
-        };
-        let slug = Slug::parse(&project.join("/"))?.0;
-        link::is_number(number).then(|| {
-            Some(Self {
-                page: Link::join(host, &parts)?,
-                slug,
-            })
-        })?
-    }
-}
-
-/// A project's name at CircleCI: `gh/acme/bifora`, `bb/acme/bifora` or `circleci/<organisation>/<project>`.
-#[derive(Clone, Eq, PartialEq)]
-struct Slug(String);
-
-impl Slug {
-    fn parse(text: &str) -> Option<Self> {
-        let parts: Vec<_> = text.split('/').collect();
-        let [vcs, owner, repo] = *parts else { return None };
-        let vcs = match vcs {
-            "github" | "gh" => "gh",
-            "bitbucket" | "bb" => "bb",
-            "circleci" => "circleci",
-            _ => return None,
-        };
-        (link::segment(owner) && link::segment(repo)).then(|| Self([vcs, owner, repo].join("/")))
-    }
-
-    /// Whether this is the project of that name. Where it is made of ids, which say nothing of names, the job must agree.
-    fn is_of(&self, project: Option<&str>, of_job: Option<&Self>) -> bool {
-        let name = self.0.split_once('/').map(|(_, name)| name);
-        project.is_none() || name == project || (self.0.starts_with("circleci/") && of_job == Some(self))
-    }
-
-    /// The project's pipelines.
-    fn page(&self) -> Option<Link> {
-        let parts: Vec<_> = ["pipelines"].into_iter().chain(self.0.split('/')).collect();
-        Link::join("app.circleci.com", &parts)
-    }
-
-    /// The address of the repository, where the slug tells the code host.
-    fn repository(&self) -> Option<String> {
-        let (vcs, name) = self.0.split_once('/')?;
-        let host = match vcs {
-            "gh" => "github.com",
-            "bb" => "bitbucket.org",
-            _ => return None,
-        };
-        Some(format!("https://{host}/{name}"))
-    }
-}
-
 /// CircleCI's word for the trigger in everybody's words. A webhook is a push or a pull request, which the other
 /// variables tell apart.
 fn trigger(kind: Option<&str>, pull_request: bool, tag: bool) -> Option<String> {
@@ -337,33 +263,6 @@ mod tests {
         );
         assert_eq!(text(&facts.links.run_again), text(&facts.links.workflow));
         assert_eq!(facts.trigger.as_deref(), Some("push"));
-    }
-
-    #[test]
-    fn jobs_in_every_form_of_address() {
-        for (address, slug) in [
-            ("https://circleci.com/gh/acme/bifora/42", Some("gh/acme/bifora")),
-            (
-                "https://app.circleci.com/jobs/github/acme/bifora/42",
-                Some("gh/acme/bifora"),
-            ),
-            (
-                "https://app.circleci.com/pipelines/circleci/4y/9G/1/workflows/7d1f0a5e-1111/jobs/42",
-                Some("circleci/4y/9G"),
-            ),
-            ("https://app.circleci.com/pipelines/github/acme", None),
-            (
-                "https://circleci.com/auth/logout?return-to=https://evil.example/",
-                None,
-            ),
-            ("https://circleci.com/redirect?to=//evil.example", None),
-            ("https://circleci.com/gh/acme/bifora/latest", None),
-            ("https://circleci.com/evil/acme/bifora/42", None),
-        ] {
-            let job = Job::parse(address);
-            assert_eq!(job.as_ref().map(|job| job.slug.as_str()), slug, "{address}");
-            assert!(job.is_none_or(|job| job.page.as_str() == address));
-        }
     }
 
     #[test]

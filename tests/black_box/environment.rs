@@ -7,6 +7,7 @@ use bifora::build_report::BuildReport;
 use bifora::environment::NAMES;
 use serde_json::Value;
 
+use crate::support::ROUTES;
 use crate::support::page::{assert_harmless, links, text};
 use crate::support::program::{program, run};
 use crate::support::server::Server;
@@ -39,15 +40,7 @@ async fn survives(value: &[u8]) -> Server {
         assert_harmless(&page.text());
         assert!(page.body.len() < 200_000, "{path} is {} bytes", page.body.len());
     }
-    for path in [
-        "/build",
-        "/info",
-        "/api/whoami",
-        "/api/build",
-        "/api/info",
-        "/metrics",
-        "/healthz",
-    ] {
+    for (path, _) in ROUTES {
         assert_eq!(server.get(path).await.status, 200, "{path}");
     }
     let report: Value = server.get("/api/build").await.json();
@@ -148,16 +141,7 @@ async fn no_secret_is_shown_anywhere() {
     .map(|name| (name, OsString::from(CANARY)))
     .into();
     let server = Server::start_with(&["--log-level", "debug"], &secrets);
-    for path in [
-        "/",
-        "/build",
-        "/info",
-        "/api/whoami",
-        "/api/build",
-        "/api/info",
-        "/metrics",
-        "/nothing",
-    ] {
+    for path in ROUTES.map(|(path, _)| path).into_iter().chain(["/nothing"]) {
         for answer in [server.get(path).await, server.page(path).await] {
             let text = answer.text();
             assert!(!text.contains(CANARY), "{path}");

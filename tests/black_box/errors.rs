@@ -2,24 +2,10 @@
 
 use serde_json::Value;
 
+use crate::support::ROUTES;
 use crate::support::client::{DRESS, get, post_form, request};
 use crate::support::page::{assert_harmless, text_by_name};
 use crate::support::server::Server;
-
-/// Every route with the methods that it takes, as `Allow` names them.
-const ROUTES: [(&str, &[&str]); 11] = [
-    ("/", &["GET", "HEAD", "POST"]),
-    ("/build", &["GET", "HEAD"]),
-    ("/info", &["GET", "HEAD"]),
-    ("/api/whoami", &["GET", "HEAD"]),
-    ("/api/build", &["GET", "HEAD"]),
-    ("/api/info", &["GET", "HEAD"]),
-    ("/api/openapi.json", &["GET", "HEAD"]),
-    ("/healthz", &["GET", "HEAD"]),
-    ("/readyz", &["GET", "HEAD"]),
-    ("/metrics", &["GET", "HEAD"]),
-    ("/static/style.css", &["GET", "HEAD"]),
-];
 
 #[tokio::test]
 async fn nothing_there_is_404() {

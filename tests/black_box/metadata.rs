@@ -16,7 +16,7 @@ use crate::support::metadata::{Endpoint, Mode, container, task, uri};
 use crate::support::page::{assert_harmless, text};
 use crate::support::program::{program, run};
 use crate::support::server::Server;
-use crate::support::{PATIENCE, eventually};
+use crate::support::{PATIENCE, ROUTES, eventually};
 
 const VARIABLE: &str = "ECS_CONTAINER_METADATA_URI_V4";
 const TASK: &str = "cd189a933e5849daa93386466019ab50";
@@ -51,17 +51,7 @@ async fn is_unavailable(server: &Server) -> String {
 /// long as may pass.
 async fn answers_meanwhile(server: &Server) {
     let start = Instant::now();
-    for path in [
-        "/",
-        "/build",
-        "/info",
-        "/api/whoami",
-        "/api/build",
-        "/api/info",
-        "/readyz",
-    ]
-    .repeat(8)
-    {
+    for (path, _) in ROUTES.repeat(8) {
         let page = server.page(path).await;
         assert_eq!(page.status, 200, "{path}");
         if page

@@ -15,6 +15,21 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// How long to look away between two looks.
 pub(crate) const LOOK: Duration = Duration::from_millis(20);
 
+/// Every route with the methods that it takes, as `Allow` names them.
+pub(crate) const ROUTES: [(&str, &[&str]); 11] = [
+    ("/", &["GET", "HEAD", "POST"]),
+    ("/build", &["GET", "HEAD"]),
+    ("/info", &["GET", "HEAD"]),
+    ("/api/whoami", &["GET", "HEAD"]),
+    ("/api/build", &["GET", "HEAD"]),
+    ("/api/info", &["GET", "HEAD"]),
+    ("/api/openapi.json", &["GET", "HEAD"]),
+    ("/healthz", &["GET", "HEAD"]),
+    ("/readyz", &["GET", "HEAD"]),
+    ("/metrics", &["GET", "HEAD"]),
+    ("/static/style.css", &["GET", "HEAD"]),
+];
+
 /// Looks until `found` gives something.
 ///
 /// # Panics
