@@ -27,7 +27,10 @@ function program(variable, fallback) {
 }
 
 const children = new Set();
-process.on("exit", () => children.forEach((child) => child.kill("SIGKILL")));
+// A file that throws while it is loaded ends without the event "exit".
+for (const end of ["exit", "uncaughtExceptionMonitor"]) {
+  process.on(end, () => children.forEach((child) => child.kill("SIGKILL")));
+}
 
 async function freePort() {
   const listener = net.createServer().listen(0, "127.0.0.1");
