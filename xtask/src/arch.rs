@@ -63,6 +63,14 @@ impl Arch {
         }
     }
 
+    /// As images name it.
+    pub(crate) const fn platform(self) -> &'static str {
+        match self {
+            Self::X86_64 => "linux/amd64",
+            Self::Aarch64 => "linux/arm64",
+        }
+    }
+
     /// GCC as a cross-compiler for this architecture.
     pub(crate) const fn cross_gcc(self) -> &'static str {
         match self {

@@ -1,6 +1,5 @@
 //! `cargo xtask build`: the release binaries, static, of both architectures, from one compiler.
 
-use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -81,8 +80,8 @@ pub(crate) fn package(workspace: &Workspace, package: &str, archs: &[Arch]) -> R
     );
 
     let start = Instant::now();
-    let sources = Sources::find(workspace)?;
-    let executables = compile(workspace, &toolchain, &sources, package, archs)?;
+    let executables = compile(workspace, &toolchain, package, archs)?;
+    let local_paths = local_paths(workspace)?;
     fs::create_dir_all(workspace.dist()).context("cannot create target/dist")?;
     let mut rows = vec![
         ["binary", "size", "bar", "finished after"]
@@ -90,7 +89,7 @@ pub(crate) fn package(workspace: &Workspace, package: &str, archs: &[Arch]) -> R
             .to_vec(),
     ];
     for (arch, executable, after) in &executables {
-        let size = elf::check(executable, *arch, &sources.local_paths())?;
+        let size = elf::check(executable, *arch, &local_paths)?;
         let target = finished(workspace, package, *arch);
         replace(executable, &target)?;
         // The bare server of the benchmark is as large as it is.
@@ -121,47 +120,27 @@ pub(crate) fn package(workspace: &Workspace, package: &str, archs: &[Arch]) -> R
     Ok(())
 }
 
-/// Runs cargo once for all architectures: what both need, build scripts and macros, is compiled once, and the long
-/// single-threaded end of one build overlaps with that of the other. Returns each executable and when it was finished.
+/// Runs `ci/compile.sh`, as the Dockerfile does, once for all architectures: what both need, build scripts and macros,
+/// is compiled once, and the long single-threaded end of one build overlaps with that of the other. Returns each
+/// executable and when it was finished.
 fn compile(
     workspace: &Workspace,
     toolchain: &Toolchain,
-    sources: &Sources,
     package: &str,
     archs: &[Arch],
 ) -> Result<Vec<(Arch, PathBuf, Duration)>> {
-    let host = Arch::host()?;
-    let mut cargo = command::cargo();
-    cargo
-        .args([
-            "build",
-            "--release",
-            "--locked",
-            "--package",
-            package,
-            "--bin",
-            package,
-        ])
+    let mut compile = command::command(workspace.root.join("ci/compile.sh"));
+    compile
+        .args(archs.iter().map(|arch| arch.name()))
+        .args(["--", "--package", package, "--bin", package])
         .arg("--message-format=json-render-diagnostics")
         // A folder of its own: another compiler's results would make everything in `target` compile again.
-        .arg("--target-dir")
-        .arg(sources.target())
-        .current_dir(&workspace.root)
-        // These hold for all targets at once, leave build scripts alone, and win over whatever is set outside.
-        .env_remove("RUSTFLAGS")
-        .env("CARGO_ENCODED_RUSTFLAGS", sources.rust_flags())
+        .env("CARGO_TARGET_DIR", target(workspace))
         .stdout(Stdio::piped());
-    toolchain.apply(&mut cargo);
-    for arch in archs {
-        cargo.args(["--target", arch.triple()]);
-        if *arch != host {
-            let name = arch.triple().to_uppercase().replace('-', "_");
-            cargo.env(format!("CARGO_TARGET_{name}_LINKER"), arch.cross_gcc());
-        }
-    }
+    toolchain.apply(&mut compile);
 
     let start = Instant::now();
-    let mut child = command::start(&mut cargo)?;
+    let mut child = command::start(&mut compile)?;
     let messages = child.stdout.take().context("cargo's output is not connected")?;
     let mut executables = Vec::new();
     for line in BufReader::new(messages).lines() {
@@ -178,7 +157,7 @@ fn compile(
         }
     }
     let status = child.wait().context("cannot wait for cargo")?;
-    command::check(&cargo, status)?;
+    command::check(&compile, status)?;
     executables.sort();
     if executables.len() != archs.len() {
         bail!(
@@ -207,70 +186,28 @@ fn replace(from: &Path, to: &Path) -> Result<()> {
         .with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))
 }
 
-/// The folders whose names the compiler would write into the binary.
-struct Sources {
-    root: PathBuf,
-    target: PathBuf,
-    cargo_home: PathBuf,
-    /// Below the home of cargo, one folder for each registry.
-    registries: Vec<PathBuf>,
+/// Where cargo builds the release binaries.
+fn target(workspace: &Workspace) -> PathBuf {
+    workspace.dist().join("cargo")
 }
 
-impl Sources {
-    /// Downloads the dependencies, so that all folders are there.
-    fn find(workspace: &Workspace) -> Result<Self> {
-        command::run(
-            command::cargo()
-                .args(["fetch", "--locked"])
-                .current_dir(&workspace.root),
-        )?;
-        let cargo_home = match std::env::var_os("CARGO_HOME") {
-            Some(folder) => PathBuf::from(folder),
-            None => std::env::home_dir()
-                .context("neither CARGO_HOME nor a home directory is known")?
-                .join(".cargo"),
-        };
-        let registries = fs::read_dir(cargo_home.join("registry/src"))
-            .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
-            .unwrap_or_default();
-        Ok(Self {
-            root: workspace.root.clone(),
-            target: workspace.dist().join("cargo"),
-            cargo_home,
-            registries,
-        })
-    }
-
-    fn target(&self) -> &Path {
-        &self.target
-    }
-
-    /// Static linking, and names that are the same wherever it is built. Of several prefixes that fit the last wins.
-    fn rust_flags(&self) -> OsString {
-        let mut flags = OsString::from("-Ctarget-feature=+crt-static");
-        let mut remap = |from: &Path, to: &str| {
-            flags.push("\x1f--remap-path-prefix=");
-            flags.push(from);
-            flags.push("=");
-            flags.push(to);
-        };
-        remap(&self.cargo_home, "cargo");
-        for registry in &self.registries {
-            remap(registry, "crates");
-        }
-        remap(&self.root, ".");
-        remap(&self.target, "target");
-        flags
-    }
-
-    /// What must not be found in the binary. With more than the bare folder, which can be as short as `/src`.
-    fn local_paths(&self) -> Vec<String> {
-        vec![
-            self.root.join("src/").display().to_string(),
-            self.target.join("").display().to_string(),
-            self.cargo_home.join("registry/").display().to_string(),
-        ]
-    }
+/// What `ci/compile.sh` has to keep out of the binary. With more than the bare folder, which can be as short as `/src`.
+fn local_paths(workspace: &Workspace) -> Result<Vec<String>> {
+    let cargo_home = match std::env::var_os("CARGO_HOME") {
+        Some(folder) => PathBuf::from(folder),
+        None => std::env::home_dir()
+            .context("neither CARGO_HOME nor a home directory is known")?
+            .join(".cargo"),
+    };
+    let folders = [
+        workspace.root.join("src/"),
+        target(workspace).join(""),
+        cargo_home.join("registry/"),
+    ];
+    Ok(folders
+        .iter()
+        .map(|folder| folder.display().to_string())
+        .collect())
 }
 
 #[cfg(test)]
@@ -286,26 +223,6 @@ mod tests {
         let library = r#"{"reason":"compiler-artifact","target":{"name":"bifora"},"executable":null}"#;
         assert_eq!(executable(library, "bifora"), None);
         assert_eq!(executable("not JSON", "bifora"), None);
-    }
-
-    #[test]
-    fn flags_are_static_and_hide_every_folder() {
-        let sources = Sources {
-            root: "/w/my checkout".into(),
-            target: "/w/my checkout/target/dist/cargo".into(),
-            cargo_home: "/h/.cargo".into(),
-            registries: vec!["/h/.cargo/registry/src/index-1".into()],
-        };
-        let flags = sources.rust_flags().into_string().expect("these paths are text");
-        let flags: Vec<_> = flags.split('\x1f').collect();
-        assert_eq!(flags[0], "-Ctarget-feature=+crt-static");
-        assert_eq!(flags[1], "--remap-path-prefix=/h/.cargo=cargo");
-        assert_eq!(
-            flags[2],
-            "--remap-path-prefix=/h/.cargo/registry/src/index-1=crates"
-        );
-        assert_eq!(flags[3], "--remap-path-prefix=/w/my checkout=.");
-        assert_eq!(sources.local_paths()[0], "/w/my checkout/src/");
     }
 
     #[test]

@@ -42,6 +42,13 @@ impl Facts {
     }
 }
 
+/// The machine that an ELF file is for.
+pub(crate) fn machine(data: &[u8]) -> Result<Machine> {
+    // Only the head is read: a file of which the rest is cut off still says what it is for.
+    let header = FileHeader64::<Endianness>::parse(data)?;
+    Ok(header.e_machine(header.endian()?))
+}
+
 /// Checks a release binary, and that none of the `local` paths appears in it. Returns its size in bytes.
 pub(crate) fn check(path: &Path, arch: Arch, local: &[String]) -> Result<u64> {
     let shown = path.display();

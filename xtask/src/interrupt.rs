@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,7 @@ use signal_hook::iterator::Signals;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 static PENDING: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+static CLEANUP: Mutex<Option<Box<dyn FnOnce() + Send>>> = Mutex::new(None);
 
 /// Starts to listen for signals. To be called once, before any child is started.
 pub(crate) fn install() -> Result<()> {
@@ -33,10 +34,27 @@ pub(crate) fn install() -> Result<()> {
         if let Some(signal) = signals.forever().next() {
             eprintln!("\nInterrupted: ending what was started here.");
             end_descendants();
+            if let Some(clean_up) = CLEANUP.lock().ok().and_then(|mut cleanup| cleanup.take()) {
+                clean_up();
+            }
             std::process::exit(128 + signal);
         }
     });
     Ok(())
+}
+
+/// Has `clean_up` run after a signal, when all descendants have ended: for what was started apart from this program.
+pub(crate) fn on_signal(clean_up: impl FnOnce() + Send + 'static) {
+    if let Ok(mut cleanup) = CLEANUP.lock() {
+        *cleanup = Some(Box::new(clean_up));
+    }
+}
+
+/// Takes [`on_signal`] back.
+pub(crate) fn forget() {
+    if let Ok(mut cleanup) = CLEANUP.lock() {
+        *cleanup = None;
+    }
 }
 
 /// Waits for the end of this process if a signal has arrived. To be called when a child has failed: otherwise the

@@ -13,9 +13,13 @@
 mod arch;
 mod bench;
 mod build;
+mod cloud;
 mod command;
+mod docker;
 mod elf;
+mod image;
 mod interrupt;
+mod python;
 mod requirement;
 mod setup;
 mod system;
@@ -44,6 +48,8 @@ struct Cli {
 enum Command {
     Setup(setup::Arguments),
     Build(build::Arguments),
+    Image(image::Arguments),
+    Cloud(cloud::Arguments),
     Test(test::Arguments),
     Bench(bench::Arguments),
 }
@@ -55,6 +61,8 @@ fn main() -> ExitCode {
         .and_then(|workspace| match cli.command {
             Command::Setup(arguments) => setup::run(&workspace, &arguments),
             Command::Build(arguments) => build::run(&workspace, &arguments),
+            Command::Image(arguments) => image::run(&workspace, &arguments),
+            Command::Cloud(arguments) => cloud::run(&workspace, &arguments),
             Command::Test(arguments) => test::run(&workspace, &arguments),
             Command::Bench(arguments) => bench::run(&workspace, &arguments),
         });

@@ -10,6 +10,7 @@ use crate::arch::Arch;
 use crate::command::{command, find, read, succeeds};
 use crate::toolchain::{Toolchain, version};
 use crate::workspace::Workspace;
+use crate::{cloud, python};
 
 /// The release of cargo-deny that is installed, and the oldest that is accepted if there is one already: the format
 /// of `deny.toml` changes between releases.
@@ -47,6 +48,26 @@ pub(crate) enum Requirement {
     Chromium,
     /// The load generator.
     Wrk,
+    /// What the container engine starts containers with.
+    Runc,
+    /// The firewall's command.
+    Iptables,
+    /// The network's command.
+    Iproute,
+    /// What registers the emulator with the kernel.
+    Binfmt,
+    /// What makes a root file system of Debian's packages.
+    Mmdebstrap,
+    /// The load balancer.
+    Haproxy,
+    /// Python with virtual environments.
+    Python,
+    /// The container engine.
+    Engine,
+    /// The Python packages of the local AWS.
+    LocalAws,
+    /// The linters of images and templates.
+    Linters,
 }
 
 /// What makes a requirement met.
@@ -64,6 +85,12 @@ pub(crate) enum Remedy {
     CargoDeny,
     /// `npm ci`.
     BrowserPackages,
+    /// Debian's packages, unpacked.
+    Engine,
+    /// Python packages in a folder of their own.
+    LocalAws,
+    /// The same.
+    Linters,
 }
 
 impl Remedy {
@@ -82,6 +109,9 @@ impl Remedy {
             }
             Self::CargoDeny => format!("cargo install cargo-deny@{CARGO_DENY} into target/tools (a minute)"),
             Self::BrowserPackages => "npm ci in tests/browser".to_owned(),
+            Self::Engine => "Docker 26 from Debian's packages, unpacked into the cache (400 MB)".to_owned(),
+            Self::LocalAws => "pip install of local-cloud/requirements.txt into the cache".to_owned(),
+            Self::Linters => "pip install of infra/requirements.txt into target/tools".to_owned(),
         }
     }
 }
@@ -104,6 +134,16 @@ impl Requirement {
             Self::BrowserPackages => "packages of the browser tests".to_owned(),
             Self::Chromium => "Chromium".to_owned(),
             Self::Wrk => "wrk".to_owned(),
+            Self::Runc => "runc".to_owned(),
+            Self::Iptables => "iptables".to_owned(),
+            Self::Iproute => "ip".to_owned(),
+            Self::Binfmt => "update-binfmts".to_owned(),
+            Self::Mmdebstrap => "mmdebstrap and the keys of Debian's archive".to_owned(),
+            Self::Haproxy => "haproxy".to_owned(),
+            Self::Python => "Python 3 with venv".to_owned(),
+            Self::Engine => "container engine".to_owned(),
+            Self::LocalAws => "local AWS and its command line".to_owned(),
+            Self::Linters => "cfn-lint, checkov, hadolint".to_owned(),
         })
     }
 
@@ -125,6 +165,16 @@ impl Requirement {
             Self::BrowserPackages => "drive the browser",
             Self::Chromium => "is the browser of the browser tests",
             Self::Wrk => "generates the load of the benchmark",
+            Self::Runc => "starts containers",
+            Self::Iptables => "lets containers reach the internet",
+            Self::Iproute => "makes the network of the containers",
+            Self::Binfmt => "lets the kernel start programs of the other architecture in containers",
+            Self::Mmdebstrap => "makes the image to build in where its registry cannot be reached",
+            Self::Haproxy => "is the load balancer of the local cloud",
+            Self::Python => "runs the local AWS and the linters",
+            Self::Engine => "builds images and runs them",
+            Self::LocalAws => "stands in for the account",
+            Self::Linters => "check the templates and the Dockerfile",
         }
     }
 
@@ -144,6 +194,16 @@ impl Requirement {
             Self::BrowserPackages => Remedy::BrowserPackages,
             Self::Chromium => Remedy::Packages(&["chromium"]),
             Self::Wrk => Remedy::Packages(&["wrk"]),
+            Self::Runc => Remedy::Packages(&["runc"]),
+            Self::Iptables => Remedy::Packages(&["iptables"]),
+            Self::Iproute => Remedy::Packages(&["iproute2"]),
+            Self::Binfmt => Remedy::Packages(&["binfmt-support"]),
+            Self::Mmdebstrap => Remedy::Packages(&["mmdebstrap", "debian-archive-keyring"]),
+            Self::Haproxy => Remedy::Packages(&["haproxy"]),
+            Self::Python => Remedy::Packages(&["python3", "python3-venv"]),
+            Self::Engine => Remedy::Engine,
+            Self::LocalAws => Remedy::LocalAws,
+            Self::Linters => Remedy::Linters,
         })
     }
 
@@ -171,6 +231,16 @@ impl Requirement {
             Self::BrowserPackages => packages_are_current(&workspace.browser_tests()),
             Self::Chromium => chromium().is_some(),
             Self::Wrk => find(&["wrk"]).is_some(),
+            Self::Runc => find(&["runc"]).is_some(),
+            Self::Iptables => find(&["iptables"]).is_some(),
+            Self::Iproute => find(&["ip"]).is_some(),
+            Self::Binfmt => find(&["update-binfmts"]).is_some(),
+            Self::Mmdebstrap => cloud::can_make_base_image(),
+            Self::Haproxy => find(&["haproxy"]).is_some(),
+            Self::Python => python::makes_environments(),
+            Self::Engine => cloud::Engine::is_installed(&cloud::Place::find()?),
+            Self::LocalAws => cloud::LocalAws::is_installed(&cloud::Place::find()?, workspace),
+            Self::Linters => python::is_installed(&linters(workspace), &linters_list(workspace)),
         })
     }
 }
@@ -216,6 +286,16 @@ pub(crate) fn node(workspace: &Workspace) -> Result<Option<PathBuf>> {
         .find(|program| {
             read(command(program).arg("--version")).is_ok_and(|text| is_at_least(&text, &oldest))
         }))
+}
+
+/// Where the linters are installed.
+pub(crate) fn linters(workspace: &Workspace) -> PathBuf {
+    workspace.tools().join("python")
+}
+
+/// What is installed there.
+pub(crate) fn linters_list(workspace: &Workspace) -> PathBuf {
+    workspace.root.join("infra/requirements.txt")
 }
 
 /// A command of npm that runs on, and runs, the right Node.js.

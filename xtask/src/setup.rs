@@ -12,7 +12,9 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 
 use crate::arch::Arch;
+use crate::cloud::{self, Engine, LocalAws, Place};
 use crate::command::{self, cargo, command, find, run_within};
+use crate::python;
 use crate::requirement::{self, CARGO_DENY, NODE, Remedy, Requirement};
 use crate::system::Distribution;
 use crate::terminal;
@@ -42,6 +44,10 @@ pub(crate) enum Purpose {
     Test,
     /// `cargo xtask bench`
     Bench,
+    /// `cargo xtask image`, where the machine has no container engine of its own
+    Image,
+    /// `cargo xtask cloud`
+    Cloud,
 }
 
 impl Purpose {
@@ -63,8 +69,20 @@ impl Purpose {
                 R::Npm,
                 R::BrowserPackages,
                 R::Chromium,
+                R::Runc,
+                R::Iptables,
+                R::Iproute,
+                R::Binfmt,
+                R::Mmdebstrap,
+                R::Haproxy,
+                R::Python,
+                R::Engine,
+                R::LocalAws,
+                R::Linters,
             ],
             Self::Bench => &[R::Git, R::Linker, R::Wrk],
+            Self::Image => &cloud::ENGINE_REQUIREMENTS,
+            Self::Cloud => &cloud::REQUIREMENTS,
         }
     }
 }
@@ -114,6 +132,13 @@ pub(crate) fn is_ci() -> bool {
 #[derive(Debug)]
 pub(crate) struct NotReady(String);
 
+impl NotReady {
+    /// With the reason.
+    pub(crate) fn new(reason: &str) -> Self {
+        Self(reason.to_owned())
+    }
+}
+
 impl fmt::Display for NotReady {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)
@@ -126,11 +151,8 @@ impl std::error::Error for NotReady {}
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let purposes = arguments
         .purpose
-        .map_or(Purpose::value_variants(), |purpose| match purpose {
-            Purpose::Build => &[Purpose::Build],
-            Purpose::Test => &[Purpose::Test],
-            Purpose::Bench => &[Purpose::Bench],
-        });
+        .as_ref()
+        .map_or(Purpose::value_variants(), std::slice::from_ref);
     let requirements: BTreeSet<_> = purposes
         .iter()
         .flat_map(|purpose| purpose.requirements())
@@ -214,13 +236,24 @@ fn install(workspace: &Workspace, missing: &[Requirement]) -> Result<()> {
             Remedy::StandardLibrary(arch) => standard_library(workspace, *arch, distribution, &mut packages)?,
             // One that is there is too old, and so would be the distribution's.
             Remedy::Node if find(&["node"]).is_none() => packages.names.push("nodejs".to_owned()),
-            Remedy::Node | Remedy::CargoDeny | Remedy::BrowserPackages => {}
+            Remedy::Node
+            | Remedy::CargoDeny
+            | Remedy::BrowserPackages
+            | Remedy::Engine
+            | Remedy::LocalAws
+            | Remedy::Linters => {}
         }
     }
     packages.install(distribution)?;
-    // These need the packages: a linker, or npm.
+    // These need the packages: a linker, npm, or Python.
     for remedy in &remedies {
         match remedy {
+            Remedy::Engine => Engine::install(&Place::find()?, distribution)?,
+            Remedy::LocalAws => LocalAws::install(&Place::find()?, workspace)?,
+            Remedy::Linters => python::install(
+                &requirement::linters(workspace),
+                &requirement::linters_list(workspace),
+            )?,
             Remedy::CargoDeny => install_cargo_deny(workspace)?,
             Remedy::Node if !Requirement::Node.is_met(workspace)? => {
                 let package = format!("{}@{NODE}", Arch::host()?.node_package());

@@ -23,6 +23,11 @@ pub(crate) fn has_colours() -> bool {
     colours(terminal, std::env::var("NO_COLOR").ok().as_deref())
 }
 
+/// Whether the output is read on a terminal, and not in a log.
+pub(crate) fn is_terminal() -> bool {
+    std::io::stdout().is_terminal()
+}
+
 /// Bold, for headings.
 pub(crate) fn bold(text: &str) -> String {
     paint(std::io::stdout().is_terminal(), "1", text)

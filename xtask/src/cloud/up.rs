@@ -1,0 +1,235 @@
+//! `cargo xtask cloud up`: starts the local cloud, or rolls a new version out in the one that runs.
+
+use std::cell::RefCell;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+
+use super::engine::Engine;
+use super::local_aws::LocalAws;
+use super::place::Place;
+use super::stack::Stack;
+use super::state::State;
+use super::{Ports, REQUIREMENTS, base_image, down, network, ports};
+use crate::arch::Arch;
+use crate::command::read;
+use crate::docker::Docker;
+use crate::image::{self, Revision};
+use crate::interrupt;
+use crate::setup::{self, Consent};
+use crate::terminal;
+use crate::workspace::Workspace;
+
+/// Start the local cloud with what is checked out, or roll that out in the one that runs
+///
+/// Stays until Ctrl-C and then ends everything, unless --keep is given or another `up` stays already.
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// Leave it running in the background; `cargo xtask cloud down` ends it
+    #[arg(long)]
+    keep: bool,
+    /// Port of the load balancer
+    #[arg(long, value_name = "PORT", default_value_t = 80)]
+    http_port: u16,
+    /// Port of the registries
+    #[arg(long, value_name = "PORT", default_value_t = 443)]
+    https_port: u16,
+    /// Parameter of the service's template, such as WeightArm=10; can be given more than once, and is kept by the next up
+    #[arg(long = "parameter", value_name = "NAME=VALUE")]
+    parameters: Vec<String>,
+    #[command(flatten)]
+    consent: Consent,
+}
+
+/// The command.
+pub(super) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
+    for parameter in &arguments.parameters {
+        ensure!(
+            parameter
+                .split_once('=')
+                .is_some_and(|(name, _)| !name.is_empty()),
+            "`{parameter}` is not of the form NAME=VALUE"
+        );
+    }
+    ensure!(
+        arguments.http_port != arguments.https_port,
+        "the two ports have to be different"
+    );
+    let place = Place::find()?;
+    setup::ensure(workspace, REQUIREMENTS, arguments.consent)?;
+    let lock = place.lock()?;
+    let running = State::running(&place);
+    let is_new = running.is_none();
+    let steps = Steps::default();
+    let result = if let Some(state) = running {
+        println!("The local cloud runs already; what is checked out is rolled out in it.");
+        roll_out(workspace, arguments, &place, &state, &steps)
+    } else {
+        down::clean(&place);
+        interrupt::on_signal({
+            let place = Place::find()?;
+            move || down::clean(&place)
+        });
+        start(arguments, workspace, &place, &steps)
+            .and_then(|state| roll_out(workspace, arguments, &place, &state, &steps))
+    };
+    let address = match result {
+        Ok(address) => address,
+        Err(error) => {
+            interrupt::hold_if_pending();
+            if is_new {
+                println!("{}", terminal::dim("Ending what was started."));
+                down::clean(&place);
+            }
+            return Err(error);
+        }
+    };
+    steps.print();
+    println!("\n  {}\n", terminal::bold(&address));
+    if !is_new {
+        return Ok(());
+    }
+    if arguments.keep {
+        interrupt::forget();
+        println!("It stays until `cargo xtask cloud down`.");
+        return Ok(());
+    }
+    drop(lock);
+    println!("It stays until Ctrl-C. In another terminal: cargo xtask cloud load");
+    watch(&place)
+}
+
+/// Starts everything but the service.
+fn start(arguments: &Arguments, workspace: &Workspace, place: &Place, steps: &Steps) -> Result<State> {
+    let ports = Ports {
+        http: arguments.http_port,
+        https: arguments.https_port,
+    };
+    ports::require_free(ports.http, "--http-port")?;
+    ports::require_free(ports.https, "--https-port")?;
+    place.create()?;
+    let state = State { ports, address: None };
+    state.write(place)?;
+    let aws = LocalAws::of(place, workspace);
+    let engine = Engine::of(place);
+    steps.run("container engine", || {
+        aws.certificates()?;
+        network::register_emulator()?;
+        engine.start(ports.https)
+    })?;
+    steps.run("local AWS", || aws.start(ports, &engine))?;
+    steps.run("image to build in", || {
+        base_image::ensure(workspace, place, &engine).map(|what| println!("  {what}"))
+    })?;
+    Ok(state)
+}
+
+/// Builds and pushes the image, and deploys it. Returns the address.
+fn roll_out(
+    workspace: &Workspace,
+    arguments: &Arguments,
+    place: &Place,
+    state: &State,
+    steps: &Steps,
+) -> Result<String> {
+    let engine = Engine::of(place);
+    let docker = Docker::of(&engine);
+    let aws = LocalAws::of(place, workspace);
+    let stack = Stack::of(&aws, state.ports);
+    let revision = Revision::of(workspace)?;
+    let local = format!("{}:{}", image::NAME, revision.tag());
+    steps.run("images of both architectures", || {
+        image::build(workspace, &docker, &Arch::ALL, &local, &revision)?;
+        image::check(&docker, &local, &Arch::ALL)
+    })?;
+    let image = steps.run("push", || {
+        let target = format!("{}:{}", stack.repository(&docker)?, revision.tag());
+        image::push(&docker, &local, &target)?;
+        let format = ["image", "inspect", "--format", "{{.Id}}", &target];
+        let digest = read(docker.command().args(format))?;
+        Ok(format!("{target}@{}", digest.trim()))
+    })?;
+    let outputs = steps.run("stacks of the network and the service", || {
+        println!("  {image}");
+        stack.deploy(&image, &arguments.parameters)
+    })?;
+    steps.run("healthy tasks of both architectures", || {
+        stack.wait(&outputs, &image)
+    })?;
+    let name = outputs
+        .get("LoadBalancerDNSName")
+        .context("the service has no output LoadBalancerDNSName")?;
+    let port = if state.ports.http == 80 {
+        String::new()
+    } else {
+        format!(":{}", state.ports.http)
+    };
+    let address = format!("http://{name}{port}");
+    let state = State {
+        address: Some(address.clone()),
+        ..state.clone()
+    };
+    state.write(place)?;
+    Ok(address)
+}
+
+/// Stays as long as everything runs.
+fn watch(place: &Place) -> Result<()> {
+    loop {
+        thread::sleep(Duration::from_millis(500));
+        if State::running(place).is_some() {
+            continue;
+        }
+        // Somebody else ends it, or is done with that: then the lock says so, or there is nothing left.
+        thread::sleep(Duration::from_millis(500));
+        if place.lock().is_err() || !place.run_file("state.json").exists() {
+            interrupt::forget();
+            println!("It was ended by another command.");
+            return Ok(());
+        }
+        let dead: Vec<_> = ["engine", "aws"]
+            .map(|name| super::Daemon::of(place, name))
+            .into_iter()
+            .filter(|daemon| daemon.pid().is_none())
+            .map(|daemon| format!("{} has ended:\n{}", daemon.name(), daemon.tail()))
+            .collect();
+        down::clean(place);
+        bail!("the local cloud is gone: {}", dead.join("\n"));
+    }
+}
+
+/// The parts of the work, each announced, and timed for the summary.
+#[derive(Default)]
+struct Steps(RefCell<Vec<Vec<String>>>);
+
+impl Steps {
+    fn run<T>(&self, name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        println!("{}", terminal::bold(&format!("━━ {name}")));
+        let start = Instant::now();
+        let result = work().with_context(|| name.to_owned())?;
+        interrupt::hold_if_pending();
+        let took = terminal::duration(start.elapsed());
+        self.0.borrow_mut().push(vec![name.to_owned(), took]);
+        Ok(result)
+    }
+
+    fn print(&self) {
+        println!("{}", terminal::bold("━━ done"));
+        print!("{}", terminal::table(&self.0.borrow()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Steps;
+
+    #[test]
+    fn a_step_that_fails_is_named() {
+        let error = Steps::default()
+            .run("push", || -> anyhow::Result<()> { anyhow::bail!("no registry") })
+            .expect_err("it failed");
+        assert_eq!(format!("{error:#}"), "push: no registry");
+    }
+}
