@@ -186,6 +186,54 @@ fn replace(from: &Path, to: &Path) -> Result<()> {
         .with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))
 }
 
+/// Builds the binaries once more from a copy of the sources in another folder, and fails unless they are the same.
+pub(crate) fn compare(workspace: &Workspace, binaries: &[(Arch, PathBuf)]) -> Result<()> {
+    // Of another depth and length than the checkout, and with a blank in its name.
+    let copy = workspace.dist().join("reproduced in/a copy");
+    fs::remove_dir_all(&copy).ok();
+    let list = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
+    let files = command::read(command::command("git").args(list).current_dir(&workspace.root))?;
+    for file in files.split('\0').filter(|file| !file.is_empty()) {
+        let (from, to) = (workspace.root.join(file), copy.join(file));
+        // A file that was removed and not committed is in the list, too.
+        if from.is_file() {
+            fs::create_dir_all(to.parent().context("a file is in a folder")?)
+                .and_then(|()| fs::copy(&from, &to))
+                .with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
+        }
+    }
+    let archs: Vec<_> = binaries.iter().map(|(arch, _)| *arch).collect();
+    let toolchain = Toolchain::find(workspace, &archs).context("the compiler is gone")?;
+    let copied = Workspace {
+        target: copy.join("target"),
+        root: copy.clone(),
+        oldest_rust: workspace.oldest_rust.clone(),
+    };
+    for (arch, again, _) in compile(&copied, &toolchain, "bifora", &archs)? {
+        let (_, first) = binaries
+            .iter()
+            .find(|(of, _)| *of == arch)
+            .context("both are compared")?;
+        let read = |path: &Path| fs::read(path).with_context(|| format!("cannot read {}", path.display()));
+        let (one, other) = (read(first)?, read(&again)?);
+        if one != other {
+            let differ =
+                one.iter().zip(&other).filter(|(a, b)| a != b).count() + one.len().abs_diff(other.len());
+            bail!(
+                "{} and {} differ in {differ} bytes",
+                first.display(),
+                again.display()
+            );
+        }
+        println!(
+            "  {} is the same, all {} of it",
+            arch.name(),
+            terminal::megabytes(one.len() as u64)
+        );
+    }
+    fs::remove_dir_all(workspace.dist().join("reproduced in")).context("cannot remove the copy")
+}
+
 /// Where cargo builds the release binaries.
 fn target(workspace: &Workspace) -> PathBuf {
     workspace.dist().join("cargo")

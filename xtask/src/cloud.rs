@@ -11,6 +11,7 @@ mod logs;
 mod network;
 mod place;
 mod ports;
+mod session;
 mod stack;
 mod state;
 mod status;
@@ -31,6 +32,7 @@ pub(crate) use daemon::Daemon;
 pub(crate) use engine::Engine;
 pub(crate) use local_aws::LocalAws;
 pub(crate) use place::Place;
+pub(crate) use session::Session;
 pub(crate) use temporary::Temporary;
 
 /// Run the service on this machine as the account would: both architectures behind one load balancer

@@ -66,8 +66,10 @@ pub(crate) enum Requirement {
     Engine,
     /// The Python packages of the local AWS.
     LocalAws,
-    /// The linters of images and templates.
+    /// The linters of templates, Dockerfile and Python.
     Linters,
+    /// The linter of shell scripts.
+    Shellcheck,
 }
 
 /// What makes a requirement met.
@@ -143,7 +145,8 @@ impl Requirement {
             Self::Python => "Python 3 with venv".to_owned(),
             Self::Engine => "container engine".to_owned(),
             Self::LocalAws => "local AWS and its command line".to_owned(),
-            Self::Linters => "cfn-lint, checkov, hadolint".to_owned(),
+            Self::Linters => "cfn-lint, checkov, hadolint and ruff".to_owned(),
+            Self::Shellcheck => "shellcheck".to_owned(),
         })
     }
 
@@ -174,7 +177,8 @@ impl Requirement {
             Self::Python => "runs the local AWS and the linters",
             Self::Engine => "builds images and runs them",
             Self::LocalAws => "stands in for the account",
-            Self::Linters => "check the templates and the Dockerfile",
+            Self::Linters => "check templates, Dockerfile and Python",
+            Self::Shellcheck => "checks shell scripts",
         }
     }
 
@@ -204,6 +208,7 @@ impl Requirement {
             Self::Engine => Remedy::Engine,
             Self::LocalAws => Remedy::LocalAws,
             Self::Linters => Remedy::Linters,
+            Self::Shellcheck => Remedy::Packages(&["shellcheck"]),
         })
     }
 
@@ -240,6 +245,7 @@ impl Requirement {
             Self::Python => python::makes_environments(),
             Self::Engine => cloud::Engine::is_installed(&cloud::Place::find()?),
             Self::LocalAws => cloud::LocalAws::is_installed(&cloud::Place::find()?, workspace),
+            Self::Shellcheck => find(&["shellcheck"]).is_some(),
             Self::Linters => python::is_installed(&linters(workspace), &linters_list(workspace)),
         })
     }

@@ -79,6 +79,7 @@ impl Purpose {
                 R::Engine,
                 R::LocalAws,
                 R::Linters,
+                R::Shellcheck,
             ],
             Self::Bench => &[R::Git, R::Linker, R::Wrk],
             Self::Image => &cloud::ENGINE_REQUIREMENTS,

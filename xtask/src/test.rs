@@ -17,7 +17,7 @@ use crate::command::{self, cargo, command};
 use crate::requirement::{self, Requirement};
 use crate::setup::{self, Consent};
 use crate::workspace::Workspace;
-use crate::{build, system, terminal};
+use crate::{build, cloud, system, terminal};
 
 use report::{Outcome, Report};
 
@@ -65,7 +65,7 @@ struct Run<'a> {
 }
 
 /// In order of what fails fastest, and so that what is compiled for one step serves the next.
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 13] = [
     Step {
         name: "fmt",
         about: "the formatting is rustfmt's",
@@ -97,6 +97,18 @@ const STEPS: [Step; 10] = [
         about: "no dependency has a known flaw",
         needs: || Ok(vec![Requirement::CargoDeny, Requirement::Git]),
         run: advisories,
+    },
+    Step {
+        name: "infra",
+        about: "no linter complains about templates, Dockerfile, shell and Python",
+        needs: || {
+            Ok(vec![
+                Requirement::Python,
+                Requirement::Linters,
+                Requirement::Shellcheck,
+            ])
+        },
+        run: infra,
     },
     Step {
         name: "clippy",
@@ -145,6 +157,19 @@ const STEPS: [Step; 10] = [
         },
     },
     Step {
+        name: "reproducible",
+        about: "the same sources in another folder give the same binaries, bit for bit",
+        needs: || build::requirements(&Arch::ALL),
+        run: |session| {
+            let binaries = Arch::ALL.map(|arch| Ok((arch, session.binary(arch)?)));
+            build::compare(
+                session.workspace,
+                &binaries.into_iter().collect::<Result<Vec<_>>>()?,
+            )?;
+            Ok(Outcome::Passed)
+        },
+    },
+    Step {
         name: "black-box",
         about: "the release binary of this machine's architecture, seen from outside",
         needs: || build::requirements(&[Arch::host()?]),
@@ -170,6 +195,30 @@ const STEPS: [Step; 10] = [
             Ok([build::requirements(&Arch::ALL)?, own.to_vec()].concat())
         },
         run: browser,
+    },
+    Step {
+        name: "cloud",
+        about: "the image of both architectures, in real containers behind the load balancer",
+        needs: || Ok(cloud::REQUIREMENTS.to_vec()),
+        run: |session| {
+            let cloud = cloud::Session::start(session.workspace)?;
+            // One after the other: they share the cloud. What they measured is shown at the end.
+            let arguments = [
+                "test",
+                "--workspace",
+                "--test",
+                "cloud",
+                "--locked",
+                "--",
+                "--test-threads=1",
+                "--show-output",
+            ];
+            session.run(
+                cargo()
+                    .args(arguments)
+                    .envs(cloud.environment(session.workspace)?),
+            )
+        },
     },
 ];
 
@@ -304,6 +353,27 @@ fn is_of_the_network(error: &str) -> bool {
     ]
     .iter()
     .any(|words| error.contains(words))
+}
+
+/// Each in the folder where its configuration is.
+fn infra(session: &Run) -> Result<Outcome> {
+    let root = &session.workspace.root;
+    let linter = |name: &str| command(requirement::linters(session.workspace).join("bin").join(name));
+    command::run(linter("cfn-lint").current_dir(root.join("infra")))?;
+    command::run(linter("checkov").current_dir(root.join("infra")))?;
+    for (name, arguments) in [
+        ("hadolint", &["--no-color", "Dockerfile"][..]),
+        ("ruff", &["check", "--no-cache", "local-cloud"]),
+        ("ruff", &["format", "--no-cache", "--check", "local-cloud"]),
+    ] {
+        command::run(linter(name).args(arguments).current_dir(root))?;
+    }
+    command::run(
+        command("shellcheck")
+            .args(["ci/compile.sh", "ci/toolchain.sh", ".ci/run"])
+            .current_dir(root),
+    )?;
+    Ok(Outcome::Passed)
 }
 
 fn browser(session: &Run) -> Result<Outcome> {

@@ -88,8 +88,8 @@ fn reachable(name: &str) -> bool {
 fn make(place: &Place, engine: &Engine, name: &str) -> Result<()> {
     place.require_space(5_000_000_000)?;
     let (host, foreign) = (Arch::host()?, Arch::foreign()?);
-    let archive = place.root().join("base.tar.new");
-    let sources = place.root().join("base.sources");
+    let archive = place.root().join("base-new.tar");
+    let sources = place.root().join("base-new.list");
     fs::write(&sources, sources_of_debian())?;
     let mut packages = vec![
         "ca-certificates".to_owned(),
@@ -110,6 +110,8 @@ fn make(place: &Place, engine: &Engine, name: &str) -> Result<()> {
         .args(["--quiet", "--mode=root", "--variant=apt", "--skip=check/qemu"])
         .arg(format!("--architectures={},{}", host.debian(), foreign.debian()))
         .arg(r#"--aptopt=APT::Install-Recommends "false""#)
+        // Its usual user may not look into the folder of the cache.
+        .arg(r#"--aptopt=APT::Sandbox::User "root""#)
         .args(["doc", "man", "locale"].map(|folder| format!("--dpkgopt=path-exclude=/usr/share/{folder}/*")))
         .arg(format!("--include={}", packages.join(",")))
         // The authorities that this machine trusts, or crates could not be fetched through its proxy.

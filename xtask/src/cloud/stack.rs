@@ -123,17 +123,13 @@ impl<'a> Stack<'a> {
     /// Creates or updates both stacks, and returns the outputs of the service's.
     pub(crate) fn deploy(&self, image: &str, parameters: &[String]) -> Result<BTreeMap<String, String>> {
         self.deploy_one(NETWORK, "infra/cloudformation/network.yml", &[])?;
+        // The outputs of the one have the names of the parameters of the other.
         let network = self.outputs(NETWORK)?;
-        let mut all = Vec::new();
-        for name in ["VpcID", "SubnetIDs"] {
-            let value = network
-                .get(name)
-                .with_context(|| format!("the stack {NETWORK} has no output {name}"))?;
-            all.push(format!("{name}={value}"));
-        }
+        let mut all: Vec<_> = network
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         all.push(format!("ImageUri={image}"));
-        // There is no other way to the registry from public subnets, neither there nor here.
-        all.push("AssignPublicIp=ENABLED".to_owned());
         all.extend(parameters.iter().cloned());
         self.deploy_one(SERVICE, "infra/cloudformation/service.yml", &all)?;
         self.outputs(SERVICE)

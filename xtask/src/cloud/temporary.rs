@@ -31,6 +31,7 @@ impl Temporary {
             let place = Place::find()?;
             move || down::clean(&place)
         });
+        place.create()?;
         let temporary = Self { place, _lock: lock };
         LocalAws::of(&temporary.place, workspace).certificates()?;
         network::register_emulator()?;

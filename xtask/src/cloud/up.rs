@@ -31,10 +31,10 @@ pub(super) struct Arguments {
     #[arg(long)]
     keep: bool,
     /// Port of the load balancer
-    #[arg(long, value_name = "PORT", default_value_t = 80)]
+    #[arg(long, value_name = "PORT", default_value_t = DEFAULT_PORTS.http)]
     http_port: u16,
     /// Port of the registries
-    #[arg(long, value_name = "PORT", default_value_t = 443)]
+    #[arg(long, value_name = "PORT", default_value_t = DEFAULT_PORTS.https)]
     https_port: u16,
     /// Parameter of the service's template, such as WeightArm=10; can be given more than once, and is kept by the next up
     #[arg(long = "parameter", value_name = "NAME=VALUE")]
@@ -53,44 +53,34 @@ pub(super) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
             "`{parameter}` is not of the form NAME=VALUE"
         );
     }
-    ensure!(
-        arguments.http_port != arguments.https_port,
-        "the two ports have to be different"
-    );
+    let ports = Ports {
+        http: arguments.http_port,
+        https: arguments.https_port,
+    };
+    ensure!(ports.http != ports.https, "the two ports have to be different");
     let place = Place::find()?;
     setup::ensure(workspace, REQUIREMENTS, arguments.consent)?;
     let lock = place.lock()?;
-    let running = State::running(&place);
-    let is_new = running.is_none();
-    let steps = Steps::default();
-    let result = if let Some(state) = running {
+    if let Some(state) = State::running(&place) {
         println!("The local cloud runs already; what is checked out is rolled out in it.");
-        roll_out(workspace, arguments, &place, &state, &steps)
-    } else {
-        down::clean(&place);
-        interrupt::on_signal({
-            let place = Place::find()?;
-            move || down::clean(&place)
-        });
-        start(arguments, workspace, &place, &steps)
-            .and_then(|state| roll_out(workspace, arguments, &place, &state, &steps))
-    };
+        let steps = Steps::default();
+        let address = roll_out(workspace, &arguments.parameters, &place, &state, &steps)?;
+        steps.print();
+        println!("\n  {}\n", terminal::bold(&address));
+        return Ok(());
+    }
+    let result =
+        begin(&place, ports).and_then(|state| run_all(workspace, &place, &state, &arguments.parameters));
     let address = match result {
         Ok(address) => address,
         Err(error) => {
             interrupt::hold_if_pending();
-            if is_new {
-                println!("{}", terminal::dim("Ending what was started."));
-                down::clean(&place);
-            }
+            println!("{}", terminal::dim("Ending what was started."));
+            down::clean(&place);
             return Err(error);
         }
     };
-    steps.print();
     println!("\n  {}\n", terminal::bold(&address));
-    if !is_new {
-        return Ok(());
-    }
     if arguments.keep {
         interrupt::forget();
         println!("It stays until `cargo xtask cloud down`.");
@@ -101,35 +91,53 @@ pub(super) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     watch(&place)
 }
 
-/// Starts everything but the service.
-fn start(arguments: &Arguments, workspace: &Workspace, place: &Place, steps: &Steps) -> Result<State> {
-    let ports = Ports {
-        http: arguments.http_port,
-        https: arguments.https_port,
-    };
+/// The ports, if nobody chooses others.
+pub(super) const DEFAULT_PORTS: Ports = Ports { http: 80, https: 443 };
+
+/// Makes room, and sees to it that a signal from now on ends everything.
+pub(super) fn begin(place: &Place, ports: Ports) -> Result<State> {
+    // What a run has left that was killed.
+    down::clean(place);
     ports::require_free(ports.http, "--http-port")?;
     ports::require_free(ports.https, "--https-port")?;
+    interrupt::on_signal({
+        let place = Place::find()?;
+        move || down::clean(&place)
+    });
     place.create()?;
     let state = State { ports, address: None };
     state.write(place)?;
+    Ok(state)
+}
+
+/// Starts everything, and prints how long each part took. Returns the address of the service.
+pub(super) fn run_all(
+    workspace: &Workspace,
+    place: &Place,
+    state: &State,
+    parameters: &[String],
+) -> Result<String> {
+    let steps = Steps::default();
     let aws = LocalAws::of(place, workspace);
     let engine = Engine::of(place);
     steps.run("container engine", || {
         aws.certificates()?;
         network::register_emulator()?;
-        engine.start(ports.https)
+        engine.start(state.ports.https)
     })?;
-    steps.run("local AWS", || aws.start(ports, &engine))?;
+    steps.run("local AWS", || aws.start(state.ports, &engine))?;
     steps.run("image to build in", || {
         base_image::ensure(workspace, place, &engine).map(|what| println!("  {what}"))
     })?;
-    Ok(state)
+    let address = roll_out(workspace, parameters, place, state, &steps)?;
+    steps.print();
+    Ok(address)
 }
 
 /// Builds and pushes the image, and deploys it. Returns the address.
 fn roll_out(
     workspace: &Workspace,
-    arguments: &Arguments,
+    parameters: &[String],
     place: &Place,
     state: &State,
     steps: &Steps,
@@ -153,14 +161,14 @@ fn roll_out(
     })?;
     let outputs = steps.run("stacks of the network and the service", || {
         println!("  {image}");
-        stack.deploy(&image, &arguments.parameters)
+        stack.deploy(&image, parameters)
     })?;
     steps.run("healthy tasks of both architectures", || {
         stack.wait(&outputs, &image)
     })?;
     let name = outputs
-        .get("LoadBalancerDNSName")
-        .context("the service has no output LoadBalancerDNSName")?;
+        .get("DnsName")
+        .context("the stack of the service has no output DnsName")?;
     let port = if state.ports.http == 80 {
         String::new()
     } else {
