@@ -133,15 +133,22 @@ pub(crate) fn find(names: &[&str]) -> Option<PathBuf> {
 
 /// The command as it would be typed in a shell, with the variables that were set for it.
 fn display(command: &Command) -> String {
+    // What leads a client to the engine of the local cloud is long, and `cargo xtask cloud status --env` prints it.
+    const LED: [&str; 4] = [
+        "BUILDX_NO_DEFAULT_ATTESTATIONS",
+        "DOCKER_CONFIG",
+        "DOCKER_HOST",
+        "PATH",
+    ];
     let variables = command
         .get_envs()
+        .filter(|(name, _)| !LED.iter().any(|led| name == led))
         .filter_map(|(name, value)| Some(format!("{}={}", name.to_string_lossy(), quote(value?))));
     let program = Path::new(command.get_program());
-    // The full path of cargo says nothing, that of a program of ours says which one it is.
-    let program = if program.ends_with("cargo") {
-        OsStr::new("cargo")
-    } else {
-        program.as_os_str()
+    // The full path of cargo or docker says nothing, that of a program of ours says which one it is.
+    let program = match program.file_name() {
+        Some(name) if name == "cargo" || name == "docker" => name,
+        _ => program.as_os_str(),
     };
     let words = std::iter::once(program).chain(command.get_args()).map(quote);
     variables.chain(words).collect::<Vec<_>>().join(" ")

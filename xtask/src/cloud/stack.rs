@@ -96,11 +96,10 @@ impl<'a> Stack<'a> {
         {
             self.ask(&[
                 "ecr",
+                // With tags that may change: before release 27 Docker pushes each platform under the tag of the index first.
                 "create-repository",
                 "--repository-name",
                 image::NAME,
-                "--image-tag-mutability",
-                "IMMUTABLE",
             ])?;
         }
         let password = read(&mut self.aws(&["ecr", "get-login-password"]))?;
