@@ -209,6 +209,8 @@ pub(crate) fn start_load(arguments: &[&str]) -> Load {
     let child = Command::new(variable("BIFORA_XTASK"))
         .args(["cloud", "load", "--json"])
         .args(arguments)
+        // Cargo has set it for these tests; the tool would look for its workspace there.
+        .env_remove("CARGO_MANIFEST_DIR")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
