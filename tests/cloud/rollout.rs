@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::support::{
-    ARCHS, deployed, derive, docker, is_stable, note, service, start_load, tag, update_service, update_stack,
-    variable, versions, wait_for, wait_until_stable,
+    ARCHS, count, deployed, derive, docker, is_stable, note, service, start_load, tag, update_service,
+    update_stack, variable, versions, wait_for, wait_until_stable,
 };
 
 /// Sends a request whose body takes `long` to arrive, and returns the status line of the answer.
@@ -63,7 +63,7 @@ fn a_new_version_loses_no_request_not_even_a_long_one() {
             })
             .collect();
         thread::sleep(Duration::from_secs(2));
-        update_stack(&[&format!("ImageUri={image}")]);
+        update_stack(&[("ImageUri", &image)]);
         wait_until_stable();
         note(("rolled out after", begin.elapsed()));
         let failed: Vec<_> = long
@@ -86,6 +86,12 @@ fn a_new_version_loses_no_request_not_even_a_long_one() {
     let mut both = vec![before, tag(&image).to_owned()];
     both.sort();
     assert_eq!(versions(&summary), both, "both versions answered, and no other");
+    for (arch, _, _) in ARCHS {
+        assert!(
+            count(&summary, arch) > 1_000,
+            "both architectures took part: {summary}"
+        );
+    }
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn expected(requests: f64, share: f64) -> std::ops::RangeInclusive<f64> {
 #[test]
 fn split_follows_the_weights() {
     for (amd, arm) in [(90, 10), (50, 50)] {
-        update_stack(&[&format!("WeightAmd={amd}"), &format!("WeightArm={arm}")]);
+        update_stack(&[("WeightAmd", &amd.to_string()), ("WeightArm", &arm.to_string())]);
         // The stack is updated; the load balancer takes it up within moments.
         thread::sleep(Duration::from_secs(3));
         let summary = load(&["--requests", "2000", "--seconds", "120"]);

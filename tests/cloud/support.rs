@@ -110,27 +110,41 @@ pub(crate) fn wait_until_stable() {
     }
 }
 
-/// Updates the stack of the service.
-pub(crate) fn update_stack(parameters: &[&str]) {
-    let mut deploy = Command::new(variable("BIFORA_AWS"));
-    deploy
-        .args([
-            "cloudformation",
-            "deploy",
-            "--stack-name",
-            "bifora",
-            "--no-fail-on-empty-changeset",
-        ])
-        .args([
-            "--template-file",
-            "infra/cloudformation/service.yml",
-            "--capabilities",
-            "CAPABILITY_NAMED_IAM",
-        ])
-        .arg("--parameter-overrides")
-        .args(parameters)
-        .current_dir(env!("CARGO_MANIFEST_DIR"));
-    read(&mut deploy);
+/// Updates the stack of the service: these parameters, and all others as they are.
+pub(crate) fn update_stack(changes: &[(&str, &str)]) {
+    let describe =
+        || aws(&["cloudformation", "describe-stacks", "--stack-name", "bifora"])["Stacks"][0].clone();
+    let stack = describe();
+    let parameters = stack["Parameters"].as_array().expect("the stack has parameters");
+    let parameters: Vec<_> = parameters
+        .iter()
+        .map(|parameter| {
+            let key = text(&parameter["ParameterKey"]);
+            match changes.iter().find(|(name, _)| *name == key) {
+                Some((_, value)) => json!({ "ParameterKey": key, "ParameterValue": value }),
+                None => json!({ "ParameterKey": key, "UsePreviousValue": true }),
+            }
+        })
+        .collect();
+    aws(&[
+        "cloudformation",
+        "update-stack",
+        "--stack-name",
+        "bifora",
+        "--use-previous-template",
+        "--capabilities",
+        "CAPABILITY_NAMED_IAM",
+        "--parameters",
+        &json!(parameters).to_string(),
+    ]);
+    wait_for("the stack is updated", Duration::from_mins(4), || {
+        let status = text(&describe()["StackStatus"]);
+        assert!(
+            !status.contains("FAILED") && !status.contains("ROLLBACK"),
+            "{status}"
+        );
+        (status == "UPDATE_COMPLETE").then_some(())
+    });
 }
 
 /// Pushes a version of the deployed image with other variables, for both architectures. Returns what to deploy.

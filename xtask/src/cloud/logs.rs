@@ -41,6 +41,9 @@ enum Part {
     Aws,
 }
 
+/// The containers that are tasks.
+const TASKS: &str = "label=com.amazonaws.ecs.task-arn";
+
 /// The command.
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let place = Place::find()?;
@@ -68,10 +71,23 @@ fn tasks(engine: &Engine, arguments: &Arguments) -> Result<()> {
     let mut known = HashSet::new();
     loop {
         // The oldest first, so that a rollout reads from top to bottom.
-        let list = ["ps", "--all", "--no-trunc", "--format", "{{.ID}} {{.Names}}"];
+        let name = [
+            r#"{{.Label "com.amazonaws.ecs.task-definition-family"}}"#,
+            r#"{{.Label "com.amazonaws.ecs.task-arn"}}"#,
+        ];
+        let format = format!("{{{{.ID}}}} {}", name.join(" "));
+        let list = [
+            "ps",
+            "--all",
+            "--no-trunc",
+            "--filter",
+            TASKS,
+            "--format",
+            &format,
+        ];
         let containers = read(engine.docker().args(list))?;
         for line in containers.lines().rev() {
-            let Some((id, name)) = line.split_once(' ') else {
+            let [id, family, task] = line.split(' ').collect::<Vec<_>>()[..] else {
                 continue;
             };
             if !known.insert(id.to_owned()) {
@@ -93,7 +109,14 @@ fn tasks(engine: &Engine, arguments: &Arguments) -> Result<()> {
                 .stdout(Stdio::piped());
             let mut child = command::start(&mut shell)?;
             let output = child.stdout.take().context("the log is not connected")?;
-            let name = terminal::dim(name);
+            let task: String = task
+                .rsplit('/')
+                .next()
+                .unwrap_or_default()
+                .chars()
+                .take(8)
+                .collect();
+            let name = terminal::dim(&format!("{family}/{task}"));
             let print = move || {
                 for line in BufReader::new(output).lines().map_while(Result::ok) {
                     println!("{name} {line}");

@@ -5,8 +5,8 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
-use serde_json::Value;
+use anyhow::{Context, Result, anyhow, bail};
+use serde_json::{Value, json};
 
 use super::local_aws::LocalAws;
 use super::{Ports, engine};
@@ -119,7 +119,7 @@ impl<'a> Stack<'a> {
         Ok(format!("{}/{}", engine::REGISTRY, image::NAME))
     }
 
-    /// Creates or updates both stacks, and returns the outputs of the service's.
+    /// Creates or updates both stacks, and returns the outputs of the service's. Stacks wait for their services.
     pub(crate) fn deploy(&self, image: &str, parameters: &[String]) -> Result<BTreeMap<String, String>> {
         self.deploy_one(NETWORK, "infra/cloudformation/network.yml", &[])?;
         // The outputs of the one have the names of the parameters of the other.
@@ -134,29 +134,65 @@ impl<'a> Stack<'a> {
         self.outputs(SERVICE)
     }
 
+    /// Creates or updates a stack. Parameters that are not given keep their values.
+    ///
+    /// Does what `aws cloudformation deploy` does, which would look only every half minute whether it is done.
     fn deploy_one(&self, name: &str, template: &str, parameters: &[String]) -> Result<()> {
-        let mut deploy = self.aws(&[
-            "cloudformation",
-            "deploy",
-            "--stack-name",
-            name,
-            "--template-file",
-            template,
-        ]);
-        deploy.args([
-            "--capabilities",
-            "CAPABILITY_NAMED_IAM",
-            "--no-fail-on-empty-changeset",
-        ]);
-        if !parameters.is_empty() {
-            deploy.arg("--parameter-overrides").args(parameters);
+        let before = self.stack(name).ok();
+        let mut all: Vec<Value> = parameters
+            .iter()
+            .filter_map(|parameter| parameter.split_once('='))
+            .map(|(key, value)| json!({ "ParameterKey": key, "ParameterValue": value }))
+            .collect();
+        let kept = before
+            .as_ref()
+            .and_then(|stack| stack["Parameters"].as_array())
+            .into_iter()
+            .flatten();
+        for key in kept.map(|parameter| &parameter["ParameterKey"]) {
+            if !all.iter().any(|parameter| parameter["ParameterKey"] == *key) {
+                all.push(json!({ "ParameterKey": key, "UsePreviousValue": true }));
+            }
         }
-        read(&mut deploy)
-            .map(drop)
-            .with_context(|| match self.failure(name) {
-                Some(reason) => format!("the stack {name} was not made: {reason}"),
-                None => format!("the stack {name} was not made"),
-            })
+        let action = if before.is_some() {
+            "update-stack"
+        } else {
+            "create-stack"
+        };
+        let mut deploy = self.aws(&["cloudformation", action, "--stack-name", name]);
+        deploy.args(["--template-body", &format!("file://{template}")]);
+        deploy.args(["--capabilities", "CAPABILITY_NAMED_IAM"]);
+        deploy.args(["--parameters", &json!(all).to_string()]);
+        let failed = |error: anyhow::Error| match self.failure(name) {
+            Some(reason) => error.context(format!("the stack {name} was not made: {reason}")),
+            None => error.context(format!("the stack {name} was not made")),
+        };
+        match read(&mut deploy) {
+            Err(error) if format!("{error:#}").contains("No updates are to be performed") => return Ok(()),
+            result => result.map_err(failed)?,
+        };
+        let start = Instant::now();
+        loop {
+            let status = self.stack(name)?["StackStatus"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned();
+            match status.as_str() {
+                "CREATE_COMPLETE" | "UPDATE_COMPLETE" => return Ok(()),
+                status if !status.ends_with("IN_PROGRESS") => {
+                    return Err(failed(anyhow!("it is in state {status}")));
+                }
+                _ if start.elapsed() > PATIENCE => {
+                    return Err(failed(anyhow!("it is still in state {status}")));
+                }
+                _ => thread::sleep(Duration::from_millis(300)),
+            }
+        }
+    }
+
+    fn stack(&self, name: &str) -> Result<Value> {
+        let answer = self.ask(&["cloudformation", "describe-stacks", "--stack-name", name])?;
+        Ok(answer["Stacks"][0].clone())
     }
 
     /// The first failure among the events of a stack.
@@ -174,11 +210,8 @@ impl<'a> Stack<'a> {
 
     /// The outputs of a stack.
     pub(crate) fn outputs(&self, name: &str) -> Result<BTreeMap<String, String>> {
-        let answer = self.ask(&["cloudformation", "describe-stacks", "--stack-name", name])?;
-        let outputs = answer["Stacks"][0]["Outputs"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default();
+        let stack = self.stack(name)?;
+        let outputs = stack["Outputs"].as_array().map_or(&[][..], Vec::as_slice);
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         Ok(outputs
             .iter()
