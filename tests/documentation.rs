@@ -68,6 +68,77 @@ fn every_variable_is_documented() {
     assert_eq!(named, read);
 }
 
+#[test]
+fn the_image_is_given_every_variable() {
+    let text = document("Dockerfile");
+    for name in environment::NAMES.iter().filter(|name| !name.starts_with("ECS_")) {
+        let handed_on = format!("{name}=\"${{{name}}}\"");
+        assert!(
+            text.contains(&handed_on),
+            "the Dockerfile's last stage should have {handed_on}"
+        );
+        let arguments = text.split("\nARG ").skip(1).flat_map(|rest| {
+            let lines = rest.split('\n').scan(true, |goes_on, line| {
+                let this = *goes_on;
+                *goes_on = line.ends_with('\\');
+                this.then_some(line)
+            });
+            lines.flat_map(|line| line.split_whitespace()).collect::<Vec<_>>()
+        });
+        assert!(
+            arguments.clone().any(|argument| argument == *name),
+            "the Dockerfile has no ARG {name}"
+        );
+    }
+}
+
+#[test]
+fn the_template_sets_what_the_app_reads_and_checks_health_as_the_image_does() {
+    let template = document("infra/cloudformation/service.yml");
+    let definition = cli::definition();
+    let serve = definition
+        .find_subcommand("serve")
+        .expect("there is bifora serve");
+    let read: BTreeSet<_> = serve
+        .get_arguments()
+        .filter_map(|argument| Some(argument.get_env()?.to_string_lossy().into_owned()))
+        .collect();
+    let set: BTreeSet<_> = template
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- {Name: ")?.split(',').next())
+        .filter(|name| name.chars().all(|c| c.is_ascii_uppercase() || c == '_'))
+        .collect();
+    assert!(set.len() >= 5, "{set:?}");
+    for name in set {
+        assert!(
+            read.contains(name),
+            "service.yml sets {name}, which `bifora serve` does not read"
+        );
+    }
+    let dockerfile = document("Dockerfile");
+    let check = dockerfile
+        .lines()
+        .find(|line| line.starts_with("HEALTHCHECK "))
+        .expect("a health check");
+    for (option, property) in [
+        ("--interval", "Interval"),
+        ("--timeout", "Timeout"),
+        ("--start-period", "StartPeriod"),
+        ("--retries", "Retries"),
+    ] {
+        let value = check
+            .split_whitespace()
+            .find_map(|word| word.strip_prefix(option)?.strip_prefix('='))
+            .unwrap_or_else(|| panic!("{check} has no {option}"));
+        let line = format!("            {property}: {}\n", value.trim_end_matches('s'));
+        assert_eq!(
+            template.matches(&line).count(),
+            2,
+            "service.yml should have {line:?} twice"
+        );
+    }
+}
+
 #[tokio::test]
 async fn every_route_and_metric_is_documented() {
     let (_tell, phase) = watch::channel(Phase::Serving);
@@ -140,7 +211,12 @@ fn every_command_of_the_readme_is_one() {
 #[test]
 fn every_link_between_documents_leads_somewhere() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut documents = vec![root.join("README.md"), root.join("CHANGELOG.md")];
+    let mut documents = vec![
+        root.join("README.md"),
+        root.join("CHANGELOG.md"),
+        root.join("infra/README.md"),
+        root.join("local-cloud/README.md"),
+    ];
     documents.extend(
         fs::read_dir(root.join("docs"))
             .expect("docs/")

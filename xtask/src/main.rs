@@ -84,10 +84,51 @@ fn main() -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, Parser};
+
+    use super::{Cli, Workspace};
 
     #[test]
     fn command_line_is_consistent() {
-        super::Cli::command().debug_assert();
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_that_the_documents_name_is_one() {
+        let root = Workspace::find().expect("tests run in the repository").root;
+        let mut documents = vec![root.join("README.md"), root.join("infra/README.md")];
+        let entries = std::fs::read_dir(root.join("docs")).expect("docs/");
+        documents.extend(
+            entries
+                .flatten()
+                .map(|entry| entry.path())
+                .filter(|path| path.is_file()),
+        );
+        let mut count = 0;
+        for document in documents {
+            let text = std::fs::read_to_string(&document).expect("readable");
+            // In a block: up to the comment. In a sentence: up to the backtick.
+            let named = text.split("cargo xtask ").skip(1).map(|rest| {
+                rest.split(['\n', '#', '`', ')', '"'])
+                    .next()
+                    .unwrap_or_default()
+                    .trim()
+            });
+            for command in named.filter(|command| command.starts_with(char::is_alphabetic)) {
+                count += 1;
+                let words = ["cargo xtask"].into_iter().chain(command.split_whitespace());
+                if let Err(error) = Cli::try_parse_from(words) {
+                    // A sentence may name a command without what it needs.
+                    let incomplete =
+                        error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+                    assert!(
+                        incomplete,
+                        "{}: cargo xtask {command}: {error}",
+                        document.display()
+                    );
+                }
+            }
+        }
+        assert!(count > 20, "found only {count}");
     }
 }
