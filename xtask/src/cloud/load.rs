@@ -1,7 +1,7 @@
 //! `cargo xtask cloud load`: bounded requests through the load balancer, and what came of them, second by second.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -80,39 +80,61 @@ struct Failures {
     count: usize,
 }
 
+/// How much is asked at most.
+#[derive(Clone, Copy)]
+struct Plan {
+    requests: u64,
+    seconds: u64,
+    concurrency: u64,
+    rate: Option<u64>,
+}
+
 /// The command.
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let place = Place::find()?;
-    let state = State::require(&place)?;
-    let host = state
-        .require_address()?
-        .strip_prefix("http://")
-        .context("the address of the service is not of HTTP")?
-        .to_owned();
-    let client = Client {
-        // The name leads to this machine in browsers, but not in every resolver.
-        url: format!("http://127.0.0.1:{}{PATH}", state.ports.http),
-        host,
-        arch: arguments.arch,
+    let state = State::require(&Place::find()?)?;
+    let client = Client::of(&state, arguments.arch)?;
+    let plan = Plan {
+        requests: arguments.requests,
+        seconds: arguments.seconds,
+        concurrency: arguments.concurrency,
+        rate: arguments.rate,
     };
+    let summary = send(&client, plan, &AtomicBool::new(false), |number, second| {
+        if !arguments.json {
+            second.print(number);
+        }
+    });
+    if arguments.json {
+        println!("{}", serde_json::to_string(&summary)?);
+    } else {
+        summary.print();
+    }
+    if summary.failed > 0 {
+        bail!("{} of {} requests failed", summary.failed, summary.requests);
+    }
+    Ok(())
+}
+
+/// Sends requests as planned or until `stop` is set, and hands over what came of each second.
+fn send(client: &Client, plan: Plan, stop: &AtomicBool, mut each_second: impl FnMut(u64, Second)) -> Summary {
     let (sender, samples) = mpsc::channel();
     let start = Instant::now();
-    let end = start + Duration::from_secs(arguments.seconds);
+    let end = start + Duration::from_secs(plan.seconds);
     let next = AtomicU64::new(0);
     let mut all = Vec::new();
     thread::scope(|scope| {
-        for _ in 0..arguments.concurrency {
-            let (sender, client, next) = (sender.clone(), &client, &next);
+        for _ in 0..plan.concurrency {
+            let (sender, next) = (sender.clone(), &next);
             scope.spawn(move || {
                 let agent = Client::agent();
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= arguments.requests || Instant::now() >= end {
-                        return;
-                    }
-                    if let Some(rate) = arguments.rate {
+                    if let Some(rate) = plan.rate {
                         let due = start + Duration::from_nanos(number.saturating_mul(1_000_000_000) / rate);
-                        thread::sleep(due.saturating_duration_since(Instant::now()));
+                        thread::sleep(due.min(end).saturating_duration_since(Instant::now()));
+                    }
+                    if number >= plan.requests || Instant::now() >= end || stop.load(Ordering::Relaxed) {
+                        return;
                     }
                     let at = start.elapsed();
                     let result = client.ask(&agent);
@@ -126,29 +148,19 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         drop(sender);
         let mut second = Second::default();
         let mut number = 0;
-        // By when an answer arrived, so that a line is complete when it is printed.
+        // By when an answer arrived, so that a second is complete when it is handed over.
         for sample in samples {
             let arrived = (sample.at + sample.took).as_secs();
             if arrived > number {
-                second.print(number, arguments.json);
-                second = Second::default();
+                each_second(number, std::mem::take(&mut second));
                 number = arrived;
             }
             second.add(&sample);
             all.push(sample);
         }
-        second.print(number, arguments.json);
+        each_second(number, second);
     });
-    let summary = summarise(&all, start.elapsed());
-    if arguments.json {
-        println!("{}", serde_json::to_string(&summary)?);
-    } else {
-        summary.print();
-    }
-    if summary.failed > 0 {
-        bail!("{} of {} requests failed", summary.failed, summary.requests);
-    }
-    Ok(())
+    summarise(&all, start.elapsed())
 }
 
 struct Client {
@@ -158,6 +170,20 @@ struct Client {
 }
 
 impl Client {
+    /// Of the service, through its load balancer.
+    fn of(state: &State, arch: Option<Arch>) -> Result<Self> {
+        let host = state
+            .require_address()?
+            .strip_prefix("http://")
+            .context("the address of the service is not of HTTP")?;
+        Ok(Self {
+            // The name leads to this machine in browsers, but not in every resolver.
+            url: format!("http://127.0.0.1:{}{PATH}", state.ports.http),
+            host: host.to_owned(),
+            arch,
+        })
+    }
+
     fn agent() -> ureq::Agent {
         ureq::Agent::config_builder()
             .timeout_global(Some(TIMEOUT))
@@ -214,8 +240,8 @@ impl Second {
         }
     }
 
-    fn print(mut self, number: u64, quiet: bool) {
-        if quiet || self.took.is_empty() {
+    fn print(mut self, number: u64) {
+        if self.took.is_empty() {
             return;
         }
         self.took.sort_unstable();

@@ -69,9 +69,8 @@ pub(super) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         println!("\n  {}\n", terminal::bold(&address));
         return Ok(());
     }
-    let result =
-        begin(&place, ports).and_then(|state| run_all(workspace, &place, &state, &arguments.parameters));
-    let address = match result {
+    let state = begin(&place, ports)?;
+    let address = match run_all(workspace, &place, &state, &arguments.parameters) {
         Ok(address) => address,
         Err(error) => {
             interrupt::hold_if_pending();
