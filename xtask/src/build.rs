@@ -274,6 +274,27 @@ mod tests {
     }
 
     #[test]
+    fn an_architecture_that_is_not_known_is_refused_by_name() {
+        let root = Workspace::find().expect("tests run in the repository").root;
+        for script in ["ci/compile.sh", "ci/toolchain.sh"] {
+            let output = command::command(root.join(script))
+                .arg("s390x")
+                .output()
+                .expect("it starts");
+            let error = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(2), "{script}: {error}");
+            assert!(
+                error.contains("`s390x` is not an architecture"),
+                "{script}: {error}"
+            );
+            assert!(
+                error.contains("amd64") && error.contains("arm64"),
+                "{script}: {error}"
+            );
+        }
+    }
+
+    #[test]
     fn only_what_is_foreign_needs_a_cross_compiler() {
         let host = Arch::host().expect("a supported host");
         assert!(
