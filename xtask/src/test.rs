@@ -368,9 +368,17 @@ fn infra(session: &Run) -> Result<Outcome> {
     ] {
         command::run(linter(name).args(arguments).current_dir(root))?;
     }
+    let mut scripts: Vec<_> = fs::read_dir(root.join("ci"))
+        .context("cannot look into ci/")?
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "sh"))
+        .collect();
+    scripts.sort();
     command::run(
         command("shellcheck")
-            .args(["ci/compile.sh", "ci/toolchain.sh", ".ci/run"])
+            .args(["--external-sources", ".ci/run"])
+            .args(scripts.iter().filter_map(|script| script.strip_prefix(root).ok()))
             .current_dir(root),
     )?;
     Ok(Outcome::Passed)
