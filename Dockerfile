@@ -23,7 +23,11 @@ RUN mkdir -p src xtask/src benches/baseline/src && \
     for program in build.rs src/main.rs xtask/src/main.rs benches/baseline/src/main.rs; do \
       echo 'fn main() {}' > "${program}" || exit; \
     done && \
-    cargo fetch --locked --target x86_64-unknown-linux-gnu --target aarch64-unknown-linux-gnu
+    for attempt in 1 2 3; do \
+      cargo fetch --locked --target x86_64-unknown-linux-gnu --target aarch64-unknown-linux-gnu && exit; \
+      echo "attempt ${attempt} of 3 failed" && sleep 5; \
+    done && \
+    exit 1
 
 # A layer with the compiled dependencies, which lasts as long as they and the compiler's flags do.
 FROM toolchain AS binary

@@ -110,6 +110,7 @@ fn make(place: &Place, engine: &Engine, name: &str) -> Result<()> {
         .args(["--quiet", "--mode=root", "--variant=apt", "--skip=check/qemu"])
         .arg(format!("--architectures={},{}", host.debian(), foreign.debian()))
         .arg(r#"--aptopt=APT::Install-Recommends "false""#)
+        .arg(r#"--aptopt=Acquire::Retries "3""#)
         // Its usual user may not look into the folder of the cache.
         .arg(r#"--aptopt=APT::Sandbox::User "root""#)
         .args(["doc", "man", "locale"].map(|folder| format!("--dpkgopt=path-exclude=/usr/share/{folder}/*")))

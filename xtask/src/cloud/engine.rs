@@ -73,7 +73,8 @@ impl<'a> Engine<'a> {
         let apt = folder.join("apt");
         let configuration = format!(
             "Dir::State::lists \"{0}/lists\";\nDir::Etc::sourcelist \"{0}/sources.list\";\nDir::Etc::sourceparts \"-\";\n\
-             Dir::Cache \"{0}/cache\";\nAcquire::Languages \"none\";\nAPT::Sandbox::User \"root\";\n",
+             Dir::Cache \"{0}/cache\";\nAcquire::Languages \"none\";\nAPT::Sandbox::User \"root\";\n\
+             Acquire::Retries \"3\";\n",
             apt.display()
         );
         let source =

@@ -53,6 +53,8 @@ impl Packages {
                     "--quiet=2",
                     "--no-install-recommends",
                     "-o",
+                    "Acquire::Retries=3",
+                    "-o",
                     "DPkg::Lock::Timeout=300",
                     "-o",
                     "Dpkg::Use-Pty=0",
