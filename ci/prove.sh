@@ -15,10 +15,11 @@ the header x-bifora-arch. Fails after SECONDS, saying what it saw. Needs curl an
 --answers NUMBER    50 without this
 --timeout SECONDS   300 without this
 --allow-emulation   emulated machines will do, for a rehearsal
+BIFORA_ALLOW_EMULATION=true   the same, for a whole rehearsal
 TEXT
 }
 
-words=() answers=50 timeout=300 allow_emulation=false
+words=() answers=50 timeout=300 allow_emulation=${BIFORA_ALLOW_EMULATION:-false}
 while [ $# -gt 0 ]; do
   case $1 in
     -h | --help) usage && exit ;;
@@ -37,6 +38,7 @@ require_commit "$commit"
 for number in "$answers" "$timeout"; do
   [[ $number =~ ^[1-9][0-9]{0,5}$ ]] || refuse "\`$number\` is no number from 1 to 999999"
 done
+[[ $allow_emulation =~ ^(true|false)$ ]] || refuse "BIFORA_ALLOW_EMULATION is \`$allow_emulation\`, and has to be true or false"
 need_programs curl jq
 
 # Asks once and says in one line what came: "right x86_64", or what is wrong with it.

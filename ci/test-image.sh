@@ -15,10 +15,11 @@ Needs docker on this machine, curl and jq.
 --commit COMMIT     it has to tell this commit
 --port PORT         what it is told to listen on, in the container; 8080 without this
 --allow-emulation   an emulated machine will do, for a try on another one
+BIFORA_ALLOW_EMULATION=true   the same, for a whole rehearsal
 TEXT
 }
 
-image='' arch='' machine='' commit='' port=8080 allow_emulation=false
+image='' arch='' machine='' commit='' port=8080 allow_emulation=${BIFORA_ALLOW_EMULATION:-false}
 while [ $# -gt 0 ]; do
   case $1 in
     -h | --help) usage && exit ;;
@@ -41,6 +42,7 @@ done
 [ -n "$arch" ] || refuse "which image, and for which architecture? See --help"
 [[ $port =~ ^[0-9]{1,5}$ && $port -ge 1024 && $port -le 65535 ]] ||
   refuse "\`$port\` is no port that the image may listen on: 1024 to 65535, since it does not run as root"
+[[ $allow_emulation =~ ^(true|false)$ ]] || refuse "BIFORA_ALLOW_EMULATION is \`$allow_emulation\`, and has to be true or false"
 need_programs docker curl jq
 
 container='' folder=$(mktemp -d)

@@ -132,7 +132,7 @@ impl CodeBuild {
             .row(
                 "Commit message",
                 self.commit_message.as_ref(),
-                "set CODEPIPELINE_COMMIT_MESSAGE from #{SourceVariables.CommitMessage}",
+                "set CODEPIPELINE_COMMIT_MESSAGE in the build; an action cannot hand on a message with a quote in it",
             )
             .row(
                 "Log stream",

@@ -4,7 +4,7 @@ import base64
 import json
 import time
 
-from ministack.core import router
+from ministack.core import iam_actions, router
 from ministack.core.responses import error_response_json, get_account_id, json_response
 from ministack.services import ecr
 
@@ -28,6 +28,26 @@ def stored_name(name: str) -> str:
 def arn(name: str) -> str:
     """The ARN of a public repository."""
     return f"arn:aws:ecr-public::{get_account_id()}:repository/{name}"
+
+
+def _is_public(service: str, headers: dict) -> bool:
+    return service == "ecr" and headers.get("x-amz-target", "").startswith(f"{TARGET}.")
+
+
+@upstream.replaces(iam_actions, "extract_iam_action")
+def extract_iam_action(service, method, path, headers, body, query_params):
+    """Policies name actions on public repositories apart from those on private ones."""
+    action = extract_iam_action.original(service, method, path, headers, body, query_params)
+    return action.replace("ecr:", "ecr-public:", 1) if action and _is_public(service, headers) else action
+
+
+@upstream.replaces(iam_actions, "extract_resource_arn")
+def extract_resource_arn(service, method, path, headers, body, query_params, region, account_id):
+    """The same of the repositories themselves."""
+    if not _is_public(service, headers):
+        return extract_resource_arn.original(service, method, path, headers, body, query_params, region, account_id)
+    name = json.loads(body or b"{}").get("repositoryName")
+    return f"arn:aws:ecr-public::{account_id}:repository/{name}" if name else "*"
 
 
 def _shown(repository: dict) -> dict:
