@@ -191,17 +191,7 @@ pub(crate) fn compare(workspace: &Workspace, binaries: &[(Arch, PathBuf)]) -> Re
     // Of another depth and length than the checkout, and with a blank in its name.
     let copy = workspace.dist().join("reproduced in/a copy");
     fs::remove_dir_all(&copy).ok();
-    let list = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
-    let files = command::read(command::command("git").args(list).current_dir(&workspace.root))?;
-    for file in files.split('\0').filter(|file| !file.is_empty()) {
-        let (from, to) = (workspace.root.join(file), copy.join(file));
-        // A file that was removed and not committed is in the list, too.
-        if from.is_file() {
-            fs::create_dir_all(to.parent().context("a file is in a folder")?)
-                .and_then(|()| fs::copy(&from, &to))
-                .with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
-        }
-    }
+    workspace.copy_files(&copy)?;
     let archs: Vec<_> = binaries.iter().map(|(arch, _)| *arch).collect();
     let toolchain = Toolchain::find(workspace, &archs).context("the compiler is gone")?;
     let copied = Workspace {

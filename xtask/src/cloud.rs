@@ -30,6 +30,7 @@ use crate::workspace::Workspace;
 pub(crate) use base_image::can_make as can_make_base_image;
 pub(crate) use daemon::Daemon;
 pub(crate) use engine::Engine;
+pub(crate) use load::Visitors;
 pub(crate) use local_aws::LocalAws;
 pub(crate) use place::Place;
 pub(crate) use session::Session;

@@ -19,7 +19,9 @@ mod docker;
 mod elf;
 mod image;
 mod interrupt;
+mod pipeline;
 mod python;
+mod rehearse;
 mod requirement;
 mod setup;
 mod system;
@@ -50,6 +52,7 @@ enum Command {
     Build(build::Arguments),
     Image(image::Arguments),
     Cloud(cloud::Arguments),
+    Rehearse(rehearse::Arguments),
     Test(test::Arguments),
     Bench(bench::Arguments),
 }
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
             Command::Build(arguments) => build::run(&workspace, &arguments),
             Command::Image(arguments) => image::run(&workspace, &arguments),
             Command::Cloud(arguments) => cloud::run(&workspace, &arguments),
+            Command::Rehearse(arguments) => rehearse::run(&workspace, &arguments),
             Command::Test(arguments) => test::run(&workspace, &arguments),
             Command::Bench(arguments) => bench::run(&workspace, &arguments),
         });

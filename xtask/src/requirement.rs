@@ -70,6 +70,12 @@ pub(crate) enum Requirement {
     Linters,
     /// The linter of shell scripts.
     Shellcheck,
+    /// The client that the pipelines' scripts ask with.
+    Curl,
+    /// What they read JSON with.
+    Jq,
+    /// What signs the token of a rehearsal.
+    Openssl,
 }
 
 /// What makes a requirement met.
@@ -147,6 +153,9 @@ impl Requirement {
             Self::LocalAws => "local AWS and its command line".to_owned(),
             Self::Linters => "cfn-lint, checkov, hadolint and ruff".to_owned(),
             Self::Shellcheck => "shellcheck".to_owned(),
+            Self::Curl => "curl".to_owned(),
+            Self::Jq => "jq".to_owned(),
+            Self::Openssl => "openssl".to_owned(),
         })
     }
 
@@ -179,6 +188,9 @@ impl Requirement {
             Self::LocalAws => "stands in for the account",
             Self::Linters => "check templates, Dockerfile and Python",
             Self::Shellcheck => "checks shell scripts",
+            Self::Curl => "is what the pipelines' scripts ask with",
+            Self::Jq => "is what the pipelines' scripts read JSON with",
+            Self::Openssl => "signs the token of a rehearsal",
         }
     }
 
@@ -209,6 +221,9 @@ impl Requirement {
             Self::LocalAws => Remedy::LocalAws,
             Self::Linters => Remedy::Linters,
             Self::Shellcheck => Remedy::Packages(&["shellcheck"]),
+            Self::Curl => Remedy::Packages(&["curl"]),
+            Self::Jq => Remedy::Packages(&["jq"]),
+            Self::Openssl => Remedy::Packages(&["openssl"]),
         })
     }
 
@@ -246,6 +261,9 @@ impl Requirement {
             Self::Engine => cloud::Engine::is_installed(&cloud::Place::find()?),
             Self::LocalAws => cloud::LocalAws::is_installed(&cloud::Place::find()?, workspace),
             Self::Shellcheck => find(&["shellcheck"]).is_some(),
+            Self::Curl => find(&["curl"]).is_some(),
+            Self::Jq => find(&["jq"]).is_some(),
+            Self::Openssl => find(&["openssl"]).is_some(),
             Self::Linters => python::is_installed(&linters(workspace), &linters_list(workspace)),
         })
     }

@@ -15,6 +15,7 @@ use crate::arch::Arch;
 use crate::cloud::{self, Engine, LocalAws, Place};
 use crate::command::{self, cargo, command, find, run_within};
 use crate::python;
+use crate::rehearse;
 use crate::requirement::{self, CARGO_DENY, NODE, Remedy, Requirement};
 use crate::system::Distribution;
 use crate::terminal;
@@ -48,6 +49,8 @@ pub(crate) enum Purpose {
     Image,
     /// `cargo xtask cloud`
     Cloud,
+    /// `cargo xtask rehearse`
+    Rehearse,
 }
 
 impl Purpose {
@@ -80,10 +83,14 @@ impl Purpose {
                 R::LocalAws,
                 R::Linters,
                 R::Shellcheck,
+                R::Curl,
+                R::Jq,
+                R::Openssl,
             ],
             Self::Bench => &[R::Git, R::Linker, R::Wrk],
             Self::Image => &cloud::ENGINE_REQUIREMENTS,
             Self::Cloud => &cloud::REQUIREMENTS,
+            Self::Rehearse => &rehearse::REQUIREMENTS,
         }
     }
 }

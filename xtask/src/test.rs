@@ -17,7 +17,7 @@ use crate::command::{self, cargo, command};
 use crate::requirement::{self, Requirement};
 use crate::setup::{self, Consent};
 use crate::workspace::Workspace;
-use crate::{build, cloud, system, terminal};
+use crate::{build, cloud, rehearse, system, terminal};
 
 use report::{Outcome, Report};
 
@@ -65,7 +65,7 @@ struct Run<'a> {
 }
 
 /// In order of what fails fastest, and so that what is compiled for one step serves the next.
-const STEPS: [Step; 13] = [
+const STEPS: [Step; 15] = [
     Step {
         name: "fmt",
         about: "the formatting is rustfmt's",
@@ -100,7 +100,7 @@ const STEPS: [Step; 13] = [
     },
     Step {
         name: "infra",
-        about: "no linter complains about templates, Dockerfile, shell and Python",
+        about: "no linter complains about pipelines, templates, Dockerfile, shell and Python",
         needs: || {
             Ok(vec![
                 Requirement::Python,
@@ -220,6 +220,24 @@ const STEPS: [Step; 13] = [
             )
         },
     },
+    Step {
+        name: "circleci",
+        about: "CircleCI's pipeline, from its own file, deploys itself to the local cloud",
+        needs: || Ok(rehearse::REQUIREMENTS.to_vec()),
+        run: |session| {
+            rehearse::rehearse(session.workspace, &rehearse::CIRCLECI)?;
+            Ok(Outcome::Passed)
+        },
+    },
+    Step {
+        name: "codepipeline",
+        about: "CodePipeline's, from its template and buildspecs, too",
+        needs: || Ok(rehearse::REQUIREMENTS.to_vec()),
+        run: |session| {
+            rehearse::rehearse(session.workspace, &rehearse::CODEPIPELINE)?;
+            Ok(Outcome::Passed)
+        },
+    },
 ];
 
 /// The command.
@@ -261,6 +279,10 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     }
     let names: Vec<_> = steps.iter().map(|step| step.name).collect();
     report.print(&names, start.elapsed());
+    let junit = workspace.target.join("junit");
+    fs::create_dir_all(&junit)
+        .and_then(|()| fs::write(junit.join("steps.xml"), report.junit()))
+        .with_context(|| format!("cannot write to {}", junit.display()))?;
     if report.has_failed() {
         Err(StepsFailed.into())
     } else {
@@ -357,6 +379,7 @@ fn is_of_the_network(error: &str) -> bool {
 
 /// Each in the folder where its configuration is.
 fn infra(session: &Run) -> Result<Outcome> {
+    crate::pipeline::run(session.workspace)?;
     let root = &session.workspace.root;
     let linter = |name: &str| command(requirement::linters(session.workspace).join("bin").join(name));
     command::run(linter("cfn-lint").current_dir(root.join("infra")))?;

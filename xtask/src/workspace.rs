@@ -67,6 +67,31 @@ impl Workspace {
         self.root.join("tests/browser")
     }
 
+    /// The files of the repository, as paths from its root: those that git has, and those that it would not ignore. One
+    /// that was removed and not committed is among them.
+    pub(crate) fn files(&self) -> Result<Vec<PathBuf>> {
+        let list = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
+        let files = command::read(command::command("git").args(list).current_dir(&self.root))?;
+        Ok(files
+            .split('\0')
+            .filter(|file| !file.is_empty())
+            .map(PathBuf::from)
+            .collect())
+    }
+
+    /// Copies these files into another folder.
+    pub(crate) fn copy_files(&self, into: &Path) -> Result<()> {
+        for file in self.files()? {
+            let (from, to) = (self.root.join(&file), into.join(&file));
+            if from.is_file() {
+                std::fs::create_dir_all(to.parent().context("a file is in a folder")?)
+                    .and_then(|()| std::fs::copy(&from, &to))
+                    .with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
+            }
+        }
+        Ok(())
+    }
+
     /// `path` as it is typed from the root of the repository.
     pub(crate) fn relative<'a>(&self, path: &'a Path) -> std::path::Display<'a> {
         path.strip_prefix(&self.root).unwrap_or(path).display()

@@ -21,9 +21,16 @@ use crate::toolchain::version;
 
 /// The oldest release that keeps several platforms under one tag and saves them all.
 const OLDEST: &str = "26";
-/// Debian's packages of such a release, and the suite that has them for machines with an older one.
-const PACKAGES: [&str; 4] = ["docker.io", "docker-cli", "containerd", "docker-buildx"];
-const SUITE: &str = "trixie";
+/// Debian's packages of such a release, each with the suite that has it, for machines with an older one. That of buildx in
+/// trixie is too old for the scripts of the pipelines: it cannot give an image another tag as it is.
+const PACKAGES: [(&str, &str); 4] = [
+    ("docker.io", "trixie"),
+    ("docker-cli", "trixie"),
+    ("containerd", "trixie"),
+    ("docker-buildx", "sid"),
+];
+/// What is left beside the unpacked packages to tell which they are.
+const MARKER: &str = "packages.txt";
 /// The names of the registries that are played here: the private one of the account, and the public one.
 pub(crate) const REGISTRY: &str = "000000000000.dkr.ecr.us-east-1.amazonaws.com";
 /// See [`REGISTRY`].
@@ -42,7 +49,8 @@ impl<'a> Engine<'a> {
 
     /// Whether its programs are there: the machine's own, or else unpacked ones.
     pub(crate) fn is_installed(place: &Place) -> bool {
-        own_programs() || place.engine().join("usr/sbin/dockerd").is_file()
+        own_programs()
+            || fs::read_to_string(place.engine().join(MARKER)).is_ok_and(|found| found == packages())
     }
 
     /// Downloads Debian's packages and unpacks them beside the system's, which stay as they are.
@@ -77,10 +85,14 @@ impl<'a> Engine<'a> {
              Acquire::Retries \"3\";\n",
             apt.display()
         );
-        let source =
-            format!("deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {mirror} {SUITE} main\n");
+        let source = |suite: &str| {
+            format!("deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {mirror} {suite} main\n")
+        };
         fs::write(apt.join("apt.conf"), configuration)?;
-        fs::write(apt.join("sources.list"), source)?;
+        fs::write(
+            apt.join("sources.list"),
+            [source("trixie"), source("sid")].concat(),
+        )?;
         let apt_get = || {
             let mut apt_get = command("apt-get");
             apt_get
@@ -89,12 +101,16 @@ impl<'a> Engine<'a> {
             apt_get
         };
         command::run(apt_get().args(["update", "--quiet=2"]))?;
-        let packages = PACKAGES.map(|package| format!("{package}/{SUITE}"));
-        command::run(apt_get().args(["download", "--quiet=2"]).args(packages))?;
+        command::run(
+            apt_get()
+                .args(["download", "--quiet=2"])
+                .args(packages().split_whitespace()),
+        )?;
         let root = folder.join("root");
         for package in fs::read_dir(apt.join("packages"))?.flatten() {
             read(command("dpkg-deb").arg("-x").arg(package.path()).arg(&root))?;
         }
+        fs::write(root.join(MARKER), packages()).context("cannot note what was unpacked")?;
         fs::remove_dir_all(place.engine()).ok();
         fs::rename(&root, place.engine()).context("cannot put the engine in its place")?;
         fs::remove_dir_all(&folder).context("cannot remove the packages")
@@ -213,6 +229,13 @@ impl<'a> Engine<'a> {
         }
         Ok(())
     }
+}
+
+/// The packages as apt-get takes them.
+fn packages() -> String {
+    PACKAGES
+        .map(|(package, suite)| format!("{package}/{suite}\n"))
+        .concat()
 }
 
 /// Whether the machine has a daemon that is new enough, and a client that can build for another platform.

@@ -1,17 +1,19 @@
 //! `cargo xtask cloud load`: bounded requests through the load balancer, and what came of them, second by second.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::place::Place;
+use super::session::Session;
 use super::state::State;
 use crate::arch::Arch;
 use crate::terminal;
@@ -55,9 +57,11 @@ struct Sample {
 
 /// What came of all requests.
 #[derive(Debug, Default, Serialize)]
-struct Summary {
-    requests: usize,
-    failed: usize,
+pub(crate) struct Summary {
+    /// How many there were.
+    pub(crate) requests: usize,
+    /// How many of them failed.
+    pub(crate) failed: usize,
     seconds: f64,
     p50_ms: f64,
     p99_ms: f64,
@@ -163,22 +167,23 @@ fn send(client: &Client, plan: Plan, stop: &AtomicBool, mut each_second: impl Fn
     summarise(&all, start.elapsed())
 }
 
-struct Client {
-    url: String,
+/// Somebody who asks the service, through its load balancer.
+pub(super) struct Client {
+    root: String,
     host: String,
     arch: Option<Arch>,
 }
 
 impl Client {
-    /// Of the service, through its load balancer.
-    fn of(state: &State, arch: Option<Arch>) -> Result<Self> {
+    /// Of this service; of one architecture only, if one is given.
+    pub(super) fn of(state: &State, arch: Option<Arch>) -> Result<Self> {
         let host = state
             .require_address()?
             .strip_prefix("http://")
             .context("the address of the service is not of HTTP")?;
         Ok(Self {
             // The name leads to this machine in browsers, but not in every resolver.
-            url: format!("http://127.0.0.1:{}{PATH}", state.ports.http),
+            root: format!("http://127.0.0.1:{}", state.ports.http),
             host: host.to_owned(),
             arch,
         })
@@ -197,8 +202,22 @@ impl Client {
     }
 
     fn ask(&self, agent: &ureq::Agent) -> Result<(String, String), String> {
+        let body = self.answer(agent, PATH)?;
+        let arch = body["ARCH"].as_str().ok_or("the answer names no architecture")?;
+        Ok((
+            arch.to_owned(),
+            body["VERSION"].as_str().unwrap_or("?").to_owned(),
+        ))
+    }
+
+    /// The JSON answer of a path, or what is wrong with it.
+    pub(super) fn get(&self, path: &str) -> Result<Value, String> {
+        self.answer(&Self::agent(), path)
+    }
+
+    fn answer(&self, agent: &ureq::Agent, path: &str) -> Result<Value, String> {
         let mut request = agent
-            .get(&self.url)
+            .get(format!("{}{path}", self.root))
             .header("host", &self.host)
             .header("accept", "application/json")
             .header("connection", "close");
@@ -214,12 +233,40 @@ impl Client {
         if status != 200 {
             return Err(format!("status {status}"));
         }
-        let body: Value = serde_json::from_str(&body).map_err(|_| "the answer is not JSON".to_owned())?;
-        let arch = body["ARCH"].as_str().ok_or("the answer names no architecture")?;
-        Ok((
-            arch.to_owned(),
-            body["VERSION"].as_str().unwrap_or("?").to_owned(),
-        ))
+        serde_json::from_str(&body).map_err(|_| "the answer is not JSON".to_owned())
+    }
+}
+
+/// Visitors who come all the while, until they are told to stop.
+pub(crate) struct Visitors {
+    stop: Arc<AtomicBool>,
+    thread: thread::JoinHandle<Summary>,
+}
+
+impl Visitors {
+    /// Twenty a second.
+    pub(crate) fn start(session: &Session) -> Result<Self> {
+        let client = Client::of(session.state(), None)?;
+        let plan = Plan {
+            requests: u64::MAX,
+            seconds: 7_200,
+            concurrency: 4,
+            rate: Some(20),
+        };
+        let stop = Arc::new(AtomicBool::new(false));
+        let thread = thread::spawn({
+            let stop = Arc::clone(&stop);
+            move || send(&client, plan, &stop, |_, _| {})
+        });
+        Ok(Self { stop, thread })
+    }
+
+    /// What came of their requests.
+    pub(crate) fn finish(self) -> Result<Summary> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread
+            .join()
+            .map_err(|_| anyhow!("the visitors have panicked"))
     }
 }
 

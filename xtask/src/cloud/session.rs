@@ -2,14 +2,19 @@
 
 use std::ffi::OsString;
 use std::fs::File;
+use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use serde_json::Value;
 
 use super::engine::Engine;
+use super::load::Client;
 use super::local_aws::LocalAws;
 use super::place::Place;
+use super::stack::Stack;
 use super::state::State;
 use super::{down, require_root, up};
+use crate::arch::Arch;
 use crate::interrupt;
 use crate::workspace::Workspace;
 
@@ -59,6 +64,60 @@ impl Session {
             ),
         ]);
         Ok(variables)
+    }
+}
+
+/// What steps of a pipeline are given, and what is asked about what they have done.
+impl Session {
+    /// An answer of the AWS command line.
+    pub(crate) fn aws(&self, workspace: &Workspace, words: &[&str]) -> Result<Value> {
+        let aws = LocalAws::of(&self.place, workspace);
+        Stack::of(&aws, self.state.ports).ask(words)
+    }
+
+    /// Creates or updates a stack.
+    pub(crate) fn deploy_stack(
+        &self,
+        workspace: &Workspace,
+        name: &str,
+        template: &str,
+        parameters: &[String],
+    ) -> Result<()> {
+        let aws = LocalAws::of(&self.place, workspace);
+        Stack::of(&aws, self.state.ports).deploy_one(name, template, parameters)
+    }
+
+    /// The JSON answer of a path, from a task of this architecture, through the load balancer.
+    pub(crate) fn ask(&self, path: &str, arch: Arch) -> Result<Value> {
+        let client = Client::of(&self.state, Some(arch))?;
+        client
+            .get(path)
+            .map_err(|error| anyhow!("{path} on {}: {error}", arch.name()))
+    }
+
+    /// The folder of the AWS command line.
+    pub(crate) fn aws_folder(&self) -> PathBuf {
+        self.place.python().join("bin")
+    }
+
+    /// The authorities that vouch for the registries played here, and everybody else's.
+    pub(crate) fn certificates(&self) -> PathBuf {
+        self.place.tls().join("bundle.crt")
+    }
+
+    /// The key of the issuer of tokens that is played here.
+    pub(crate) fn oidc_key(&self) -> PathBuf {
+        self.place.tls().join("oidc.key")
+    }
+
+    /// The hosts file in which the registries' names lead here.
+    pub(crate) fn hosts(&self) -> PathBuf {
+        self.place.run_file("hosts")
+    }
+
+    /// What `Visitors` need to know.
+    pub(super) fn state(&self) -> &State {
+        &self.state
     }
 }
 

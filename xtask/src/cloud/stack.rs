@@ -81,7 +81,8 @@ impl<'a> Stack<'a> {
         aws
     }
 
-    fn ask(&self, words: &[&str]) -> Result<Value> {
+    /// An answer of the AWS command line.
+    pub(crate) fn ask(&self, words: &[&str]) -> Result<Value> {
         let answer = read(self.aws(words).args(["--output", "json"]))?;
         serde_json::from_str(&answer)
             .with_context(|| format!("`aws {}` did not answer in JSON", words.join(" ")))
@@ -137,7 +138,7 @@ impl<'a> Stack<'a> {
     /// Creates or updates a stack. Parameters that are not given keep their values.
     ///
     /// Does what `aws cloudformation deploy` does, which would look only every half minute whether it is done.
-    fn deploy_one(&self, name: &str, template: &str, parameters: &[String]) -> Result<()> {
+    pub(crate) fn deploy_one(&self, name: &str, template: &str, parameters: &[String]) -> Result<()> {
         let before = self.stack(name).ok();
         let mut all: Vec<Value> = parameters
             .iter()

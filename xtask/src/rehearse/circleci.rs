@@ -1,0 +1,479 @@
+//! CircleCI's part: the jobs of `.circleci/config.yml` in their order, each in a folder of its own, step by step.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use serde_json::json;
+
+use super::ecs::Service;
+use super::host::Host;
+use super::report::{Ended, Report};
+use super::source::Source;
+use super::stand_ins::{self, StandIn};
+use crate::arch::Arch;
+use crate::cloud::Session;
+use crate::command::{command, read};
+use crate::pipeline::circleci::{self, Action, Job, Run, Values, When, Work};
+use crate::terminal;
+use crate::workspace::Workspace;
+
+/// What this rehearsal calls the organisation, the project and its run. They are of the form of CircleCI's own.
+const ORGANISATION: &str = "0b1f02a0-0000-4000-8000-00000000000a";
+const PROJECT: &str = "0b1f02a0-0000-4000-8000-00000000000b";
+const USER: &str = "0b1f02a0-0000-4000-8000-00000000000c";
+const PIPELINE: &str = "0b1f02a0-0000-4000-8000-00000000000d";
+const WORKFLOW: &str = "0b1f02a0-0000-4000-8000-00000000000e";
+const SLUG: &str = "gh/example/bifora";
+/// The alias that the local AWS has in the public registry.
+const ALIAS: &str = "bifora";
+/// CircleCI's shell for `run` steps of machines.
+const SHELL: [&str; 4] = ["bash", "-eo", "pipefail", "-c"];
+/// How long the orb's job polls.
+const DEPLOYMENT_LIMIT: Duration = Duration::from_mins(15);
+
+/// A pipeline that is run.
+struct Pipeline<'a> {
+    workspace: &'a Workspace,
+    session: &'a Session,
+    source: &'a Source,
+    folder: &'a Path,
+    host: Host,
+}
+
+/// The place of one job.
+struct Place {
+    /// `working_directory`.
+    project: PathBuf,
+    log: PathBuf,
+    variables: BTreeMap<String, String>,
+}
+
+/// Runs all jobs that a push to the default branch runs.
+pub(super) fn run(
+    workspace: &Workspace,
+    session: &Session,
+    source: &Source,
+    folder: &Path,
+    report: &mut Report,
+) -> Result<()> {
+    session.deploy_stack(
+        workspace,
+        "bifora-circleci",
+        "infra/cloudformation/circleci.yml",
+        &[format!("OrgId={ORGANISATION}"), format!("ProjectId={PROJECT}")],
+    )?;
+    let text = fs::read_to_string(source.folder.join(".circleci/config.yml"))
+        .context("cannot read .circleci/config.yml")?;
+    let config = circleci::read(&text).map_err(|problem| anyhow!(".circleci/config.yml: {problem}"))?;
+    let jobs = circleci::expand(&config, &values(source)).context(".circleci/config.yml")?;
+    ensure!(
+        !jobs.is_empty(),
+        ".circleci/config.yml has no job for a push to main"
+    );
+    let mut host = Host::new(workspace, session, folder)?;
+    // Nobody has keys: what needs credentials gets them by a token, or fails.
+    for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
+        host.forget(name);
+    }
+    let pipeline = Pipeline {
+        workspace,
+        session,
+        source,
+        folder,
+        host,
+    };
+    for (number, job) in jobs.iter().enumerate() {
+        println!("{}", terminal::bold(&format!("━━ {}", job.name)));
+        let start = Instant::now();
+        let blocked = job
+            .requires
+            .iter()
+            .find(|name| report.ended(name) != Some(&Ended::Passed));
+        let ended = match blocked {
+            Some(_) => Ended::NotRun,
+            None => pipeline.job(job, number + 1, report)?,
+        };
+        report.add(&job.name, ended, start.elapsed());
+    }
+    Ok(())
+}
+
+/// Asks both architectures which commit they are of, and returns the link to the run that their page has.
+pub(super) fn deployed_run(session: &Session, source: &Source) -> Result<String> {
+    let mut link = String::new();
+    for arch in Arch::ALL {
+        let answer = session.ask("/api/build", arch)?;
+        let commit = &answer["binary"]["commit"];
+        ensure!(
+            *commit == source.commit,
+            "{} answers with commit {commit}",
+            arch.name()
+        );
+        link = job_link(&answer.to_string())
+            .with_context(|| format!("{} links to no run: {answer}", arch.name()))?;
+    }
+    Ok(link)
+}
+
+/// The link to the job of this rehearsal, in the text of an answer.
+fn job_link(text: &str) -> Option<String> {
+    let links = text
+        .split('"')
+        .filter(|part| part.starts_with("https://app.circleci.com/pipelines/"));
+    links
+        .filter(|link| link.contains(WORKFLOW))
+        .map(str::to_owned)
+        .next()
+}
+
+/// What a push to the default branch brings.
+fn values(source: &Source) -> Values {
+    let pipeline = [
+        ("id", PIPELINE),
+        ("number", "7"),
+        ("project.slug", SLUG),
+        ("trigger.type", "webhook"),
+        ("event.name", "push"),
+        ("git.branch", "main"),
+        ("git.revision", &source.commit),
+        (
+            "git.commit.url",
+            &format!("https://github.com/example/bifora/commit/{}", source.commit),
+        ),
+    ];
+    Values {
+        pipeline: pipeline
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
+        parameters: BTreeMap::new(),
+    }
+}
+
+impl Pipeline<'_> {
+    fn job(&self, job: &Job, number: usize, report: &mut Report) -> Result<Ended> {
+        let place = self.place(job, number)?;
+        let mut failed: Option<String> = None;
+        let (before, orb, after) = match &job.work {
+            Work::Steps(steps) => (&steps[..], None, &[][..]),
+            Work::Orb {
+                name,
+                parameters,
+                before,
+                after,
+            } => (&before[..], Some((name, parameters)), &after[..]),
+            Work::Nothing => return Ok(Ended::Passed),
+        };
+        for step in before {
+            self.step(&step.action, &place, &mut failed, report)?;
+        }
+        if let Some((name, parameters)) = orb
+            && failed.is_none()
+        {
+            let entry = stand_ins::find(name).with_context(|| {
+                format!("{name} is neither a step that can be run here nor in the list of stand-ins")
+            })?;
+            ensure!(
+                entry.stand_in == StandIn::DeployService,
+                "{name} is no job that is known here"
+            );
+            report.replace(entry.step, entry.why);
+            if let Err(error) = self.deploy(parameters, &place) {
+                failed = Some(format!("{name}: {error:#}"));
+            }
+        }
+        for step in after {
+            self.step(&step.action, &place, &mut failed, report)?;
+        }
+        Ok(failed.map_or(Ended::Passed, Ended::Failed))
+    }
+
+    fn place(&self, job: &Job, number: usize) -> Result<Place> {
+        let folder = self
+            .folder
+            .join("jobs")
+            .join(format!("{number}-{}", job.name.replace(' ', "-").to_lowercase()));
+        let project = folder.join("project");
+        fs::create_dir_all(&project).with_context(|| format!("cannot create {}", project.display()))?;
+        let bash_env = folder.join("bash_env");
+        fs::write(&bash_env, "")?;
+        let number = (40 + number).to_string();
+        let own = [
+            ("CI", "true"),
+            ("CIRCLECI", "true"),
+            ("BASH_ENV", &bash_env.display().to_string()),
+            ("CIRCLE_BRANCH", "main"),
+            ("CIRCLE_BUILD_NUM", &number),
+            (
+                "CIRCLE_BUILD_URL",
+                &format!("https://app.circleci.com/pipelines/{SLUG}/7/workflows/{WORKFLOW}/jobs/{number}"),
+            ),
+            ("CIRCLE_JOB", &job.name),
+            ("CIRCLE_ORGANIZATION_ID", ORGANISATION),
+            ("CIRCLE_PROJECT_ID", PROJECT),
+            ("CIRCLE_PROJECT_REPONAME", "bifora"),
+            ("CIRCLE_PROJECT_USERNAME", "example"),
+            ("CIRCLE_REPOSITORY_URL", "git@github.com:example/bifora.git"),
+            ("CIRCLE_SHA1", &self.source.commit),
+            ("CIRCLE_USERNAME", "rehearsal"),
+            ("CIRCLE_WORKFLOW_ID", WORKFLOW),
+            ("CIRCLE_WORKING_DIRECTORY", &project.display().to_string()),
+            // What a user sets.
+            ("AWS_ACCOUNT_ID", "000000000000"),
+            ("AWS_DEFAULT_REGION", "us-east-1"),
+            ("AWS_ECR_PUBLIC_REGISTRY_ALIAS", ALIAS),
+        ];
+        let mut variables: BTreeMap<_, _> = own
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        variables.extend(job.environment.clone());
+        Ok(Place {
+            project,
+            log: folder.join("log"),
+            variables,
+        })
+    }
+
+    fn step(
+        &self,
+        action: &Action,
+        place: &Place,
+        failed: &mut Option<String>,
+        report: &mut Report,
+    ) -> Result<()> {
+        let when = match action {
+            Action::Run(run) => run.when,
+            // What a job stores, it stores whatever has happened.
+            Action::StoreTestResults { .. } | Action::StoreArtifacts { .. } => When::Always,
+            _ => When::OnSuccess,
+        };
+        match (when, &failed) {
+            (When::OnSuccess, Some(_)) | (When::OnFail, None) => return Ok(()),
+            _ => {}
+        }
+        if let Err(error) = self.carry_out(action, place, report)? {
+            println!("  {} {error:#}", terminal::red("failed:"));
+            failed.get_or_insert(format!("{error:#}").lines().next().unwrap_or_default().to_owned());
+        }
+        Ok(())
+    }
+
+    /// The inner result is what the step came to, the outer one fails when it cannot be rehearsed.
+    fn carry_out(&self, action: &Action, place: &Place, report: &mut Report) -> Result<Result<()>> {
+        let workspace = self.folder.join("workspace");
+        let done = match action {
+            Action::Run(run) => return self.run(run, place, report),
+            Action::Orb { name, parameters } => {
+                let entry = stand_ins::find(name).with_context(|| {
+                    format!("{name} is neither a step that can be run here nor in the list of stand-ins")
+                })?;
+                println!("  {name} {}", terminal::dim("(replaced)"));
+                report.replace(entry.step, entry.why);
+                return Ok(self.stand_in(entry.stand_in, parameters, place));
+            }
+            Action::Checkout => self.source.check_out(&place.project),
+            Action::AttachWorkspace { at } => copy(&workspace.join("."), &place.project.join(at)),
+            Action::PersistToWorkspace { root, paths } => paths.iter().try_for_each(|path| {
+                let from = place.project.join(root).join(path);
+                ensure!(from.exists(), "there is no {root}/{path} to persist");
+                copy(&from, &workspace)
+            }),
+            Action::StoreTestResults { path } | Action::StoreArtifacts { path, .. } => {
+                if place.project.join(path).exists() {
+                    Ok(())
+                } else {
+                    Err(anyhow!("there is no {path} to store"))
+                }
+            }
+            other => bail!("{other:?} is a step that is not rehearsed"),
+        };
+        report.as_written += 1;
+        Ok(done)
+    }
+
+    fn run(&self, run: &Run, place: &Place, report: &mut Report) -> Result<Result<()>> {
+        let name = run
+            .name
+            .clone()
+            .unwrap_or_else(|| run.command.lines().next().unwrap_or_default().to_owned());
+        ensure!(
+            !run.background,
+            "the step `{name}` runs in the background, which is not rehearsed"
+        );
+        let script = run.command.as_str();
+        let entry = stand_ins::find(script.trim_start());
+        match entry {
+            None => report.as_written += 1,
+            Some(entry) => report.replace(entry.step, entry.why),
+        }
+        match entry.map(|entry| entry.stand_in) {
+            None => println!("  {name}"),
+            Some(StandIn::Skip) => {
+                println!("  {name} {}", terminal::dim("(left out)"));
+                return Ok(Ok(()));
+            }
+            Some(other) => bail!("{other:?} does not stand in for a command"),
+        }
+        let mut variables = place.variables.clone();
+        variables.extend(run.environment.clone());
+        let directory = place
+            .project
+            .join(run.working_directory.as_deref().unwrap_or("."));
+        Ok(self
+            .shell(script, &directory, &variables, place)
+            .with_context(|| name))
+    }
+
+    fn shell(
+        &self,
+        script: &str,
+        directory: &Path,
+        variables: &BTreeMap<String, String>,
+        place: &Place,
+    ) -> Result<()> {
+        let done = self.host.run(&SHELL, script, directory, variables, &place.log)?;
+        if done.code == 0 {
+            return Ok(());
+        }
+        bail!("exit code {}\n{}", done.code, done.tail)
+    }
+
+    fn stand_in(
+        &self,
+        stand_in: StandIn,
+        parameters: &BTreeMap<String, String>,
+        place: &Place,
+    ) -> Result<()> {
+        let mut variables = place.variables.clone();
+        let script = match stand_in {
+            StandIn::AssumeRole => {
+                let role = parameters
+                    .get("role_arn")
+                    .context("aws-cli/setup has no role_arn")?;
+                variables.insert("ROLE".to_owned(), self.fill(role, place)?);
+                variables.insert("KEY".to_owned(), self.session.oidc_key().display().to_string());
+                variables.insert("CLAIMS".to_owned(), claims());
+                ASSUME_ROLE
+            }
+            StandIn::PublicLogin => PUBLIC_LOGIN,
+            other => bail!("{other:?} stands in for no step"),
+        };
+        self.shell(script, &place.project, &variables, place)
+    }
+
+    /// A parameter of an orb, which fills in variables and runs no commands.
+    fn fill(&self, text: &str, place: &Place) -> Result<String> {
+        ensure!(
+            !text.contains("$("),
+            "an orb's parameter runs no commands: {text}"
+        );
+        let output = self.folder.join("filled");
+        let mut variables = place.variables.clone();
+        variables.insert("TEXT".to_owned(), text.to_owned());
+        variables.insert("OUTPUT".to_owned(), output.display().to_string());
+        self.shell(
+            r#"eval "printf '%s' \"$TEXT\"" > "$OUTPUT""#,
+            &place.project,
+            &variables,
+            place,
+        )?;
+        fs::read_to_string(&output).context("a parameter could not be filled in")
+    }
+
+    /// `aws-ecs/deploy_service_update`: from the latest revision of the family, which need not be the one that runs.
+    fn deploy(&self, parameters: &BTreeMap<String, String>, place: &Place) -> Result<()> {
+        let parameter = |name: &str| -> Result<String> {
+            self.fill(
+                parameters
+                    .get(name)
+                    .with_context(|| format!("no parameter {name}"))?,
+                place,
+            )
+        };
+        let (cluster, family, name) = (
+            parameter("cluster")?,
+            parameter("family")?,
+            parameter("service_name")?,
+        );
+        let service = Service {
+            session: self.session,
+            workspace: self.workspace,
+            cluster: &cluster,
+            name: &name,
+        };
+        let images = images(&parameter("container_image_name_updates")?)?;
+        let revision = service.register(&family, &images)?;
+        service.update(&revision)?;
+        println!("  {revision}");
+        service.wait(&revision, DEPLOYMENT_LIMIT)
+    }
+}
+
+/// `container=NAME,image-and-tag=IMAGE`, as often as there are containers.
+fn images(updates: &str) -> Result<Vec<(String, String)>> {
+    let update = |update: &str| {
+        let (container, image) = update.split_once(",image-and-tag=")?;
+        Some((container.to_owned(), image.trim_end_matches(',').to_owned()))
+    };
+    let updates = updates.split("container=").filter(|part| !part.is_empty());
+    updates
+        .map(|part| {
+            update(part).with_context(|| format!("`{part}` is not container=NAME,image-and-tag=IMAGE"))
+        })
+        .collect()
+}
+
+/// What CircleCI tells of a job in its token.
+fn claims() -> String {
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |time| time.as_secs());
+    json!({
+        "iss": format!("https://oidc.circleci.com/org/{ORGANISATION}"),
+        "aud": ORGANISATION,
+        "sub": format!(
+            "org/{ORGANISATION}/project/{PROJECT}/user/{USER}/vcs-origin/github.com/example/bifora/vcs-ref/refs/heads/main"
+        ),
+        "iat": now,
+        "exp": now + 3600,
+    })
+    .to_string()
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).with_context(|| format!("cannot create {}", to.display()))?;
+    read(command("cp").arg("--archive").arg(from).arg(to)).map(drop)
+}
+
+/// A token, signed by the issuer that is played here, for the role's credentials; exported for the steps that follow.
+const ASSUME_ROLE: &str = r#"
+encode() { openssl base64 -A | tr '+/' '-_' | tr -d '='; }
+content="$(printf '{"alg":"RS256","typ":"JWT"}' | encode).$(printf '%s' "$CLAIMS" | encode)"
+token="$content.$(printf '%s' "$content" | openssl dgst -sha256 -sign "$KEY" | encode)"
+credentials=$(aws sts assume-role-with-web-identity --role-arn "$ROLE" --role-session-name rehearsal \
+  --web-identity-token "$token" --query 'Credentials.[AccessKeyId,SecretAccessKey,SessionToken]' --output text)
+read -r id secret session <<<"$credentials"
+echo "export AWS_ACCESS_KEY_ID=$id AWS_SECRET_ACCESS_KEY=$secret AWS_SESSION_TOKEN=$session" >> "$BASH_ENV"
+"#;
+
+const PUBLIC_LOGIN: &str = "aws ecr-public get-login-password --region us-east-1 | docker login --username AWS --password-stdin public.ecr.aws";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_of_containers_are_taken_apart() {
+        let one = images("container=bifora,image-and-tag=r/b:1@sha256:ab").expect("of the right form");
+        assert_eq!(one, [("bifora".to_owned(), "r/b:1@sha256:ab".to_owned())]);
+        let two =
+            images("container=a,image-and-tag=x:1,container=b,image-and-tag=y:2").expect("of the right form");
+        assert_eq!(two.len(), 2);
+        assert_eq!(two[0].1, "x:1");
+        images("container=a,tag=1").expect_err("on an image by digest a tag alone is a trap");
+    }
+}

@@ -1,0 +1,403 @@
+//! CodePipeline's part: the stages and actions of `codepipeline.yml`, and in build actions the phases of their buildspecs.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use serde_json::Value;
+
+use super::ecs::Service;
+use super::host::Host;
+use super::report::{Ended, Report};
+use super::source::Source;
+use crate::arch::Arch;
+use crate::cloud::Session;
+use crate::command::{command, read};
+use crate::pipeline::buildspec::{self, Buildspec, OnFailure, Phase, PhaseName};
+use crate::pipeline::codepipeline::{self, Action, Inputs, Provider};
+use crate::terminal;
+use crate::workspace::Workspace;
+
+const ACCOUNT: &str = "000000000000";
+const REGION: &str = "us-east-1";
+/// What this rehearsal calls its run. It is of the form of CodePipeline's own.
+const EXECUTION: &str = "0b1f02a0-0000-4000-8000-00000000000f";
+const BUILD: &str = "0b1f02a0-0000-4000-8000-000000000010";
+/// What a person gives to the template that has no default.
+const PARAMETERS: [(&str, &str); 2] = [
+    ("RepositoryOwner", "example"),
+    (
+        "ConnectionArn",
+        "arn:aws:codeconnections:us-east-1:000000000000:connection/0b1f02a0-0000-4000-8000-000000000011",
+    ),
+];
+
+/// A pipeline that is run.
+struct Run<'a> {
+    workspace: &'a Workspace,
+    session: &'a Session,
+    source: &'a Source,
+    folder: &'a Path,
+    host: Host,
+    pipeline: codepipeline::Pipeline,
+    /// `SourceVariables.CommitId` and its like.
+    variables: BTreeMap<String, String>,
+}
+
+/// Runs all stages for a push to the branch of the pipeline.
+pub(super) fn run(
+    workspace: &Workspace,
+    session: &Session,
+    source: &Source,
+    folder: &Path,
+    report: &mut Report,
+) -> Result<()> {
+    // As the template makes it: what is pushed once stays.
+    let immutable = [
+        "--repository-name",
+        "bifora",
+        "--image-tag-mutability",
+        "IMMUTABLE",
+    ];
+    session.aws(
+        workspace,
+        &[&["ecr", "put-image-tag-mutability"][..], &immutable].concat(),
+    )?;
+    let file = "infra/cloudformation/codepipeline.yml";
+    let text = fs::read_to_string(source.folder.join(file)).with_context(|| format!("cannot read {file}"))?;
+    let inputs = Inputs {
+        parameters: PARAMETERS
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+        imports: BTreeMap::new(),
+        account: ACCOUNT.to_owned(),
+        region: REGION.to_owned(),
+        stack: "bifora-pipeline".to_owned(),
+    };
+    let pipeline = codepipeline::read(&text, inputs).map_err(|problem| anyhow!("{file}: {problem}"))?;
+    let mut run = Run {
+        workspace,
+        session,
+        source,
+        folder,
+        host: Host::new(workspace, session, folder)?,
+        variables: [(
+            "codepipeline.PipelineExecutionId".to_owned(),
+            EXECUTION.to_owned(),
+        )]
+        .into(),
+        pipeline: pipeline.clone(),
+    };
+    for stage in &pipeline.stages {
+        ensure!(
+            !pipeline.disabled.contains(&stage.name),
+            "no run can enter the stage {}",
+            stage.name
+        );
+        let mut passed = true;
+        for action in &stage.actions {
+            let name = format!("{}: {}", stage.name, action.name);
+            println!("{}", terminal::bold(&format!("━━ {name}")));
+            let start = Instant::now();
+            let ended = match run.action(action, report) {
+                Ok(()) => Ended::Passed,
+                Err(error) => {
+                    println!("  {} {error:#}", terminal::red("failed:"));
+                    Ended::Failed(format!("{error:#}").lines().next().unwrap_or_default().to_owned())
+                }
+            };
+            passed &= ended == Ended::Passed;
+            report.add(&name, ended, start.elapsed());
+        }
+        if !passed {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Asks both architectures which commit they are of, and returns the link to the build that their page has.
+pub(super) fn deployed_run(session: &Session, source: &Source) -> Result<String> {
+    let mut link = String::new();
+    for arch in Arch::ALL {
+        let answer = session.ask("/api/build", arch)?;
+        let commit = &answer["binary"]["commit"];
+        ensure!(
+            *commit == source.commit,
+            "{} answers with commit {commit}",
+            arch.name()
+        );
+        let text = answer.to_string();
+        let links = text
+            .split('"')
+            .filter(|part| part.contains("console.aws.amazon.com/codesuite/codebuild/"));
+        link = links
+            .map(str::to_owned)
+            .next()
+            .with_context(|| format!("{} links to no build: {text}", arch.name()))?;
+    }
+    Ok(link)
+}
+
+impl Run<'_> {
+    fn action(&mut self, action: &Action, report: &mut Report) -> Result<()> {
+        match &action.provider {
+            Provider::Connection | Provider::GitHub => {
+                report.replace("Source", "the source is a folder of this machine, without its .git, as in the artefact of a connection");
+                self.source_action(action)
+            }
+            Provider::CodeBuild => self.build(action, report),
+            Provider::Ecs => {
+                report.replace(
+                    "Deploy",
+                    "the deploy action of ECS: the revision that the service runs is registered with the images of the \
+                     image-definitions file, the service updated and waited for",
+                );
+                self.deploy(action)
+            }
+            Provider::Other(name) => bail!("{name} is an action that is not rehearsed"),
+        }
+    }
+
+    fn artefact(&self, name: &str) -> PathBuf {
+        self.folder.join("artefacts").join(name)
+    }
+
+    fn source_action(&mut self, action: &Action) -> Result<()> {
+        let [output] = action.outputs.as_slice() else {
+            bail!("{} has not one output", action.name)
+        };
+        let folder = self.artefact(output);
+        fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        self.source.check_out(&folder)?;
+        fs::remove_dir_all(folder.join(".git")).context("cannot leave .git out")?;
+        // A zip archive of CodePipeline need not keep which files are programs.
+        read(command("chmod").args(["-R", "a-x,u+X"]).arg(folder.join("ci")))?;
+        let time = read(
+            command("git")
+                .args(["log", "-1", "--format=%aI"])
+                .current_dir(&self.source.folder),
+        )?;
+        let namespace = action.namespace.as_deref().unwrap_or_default();
+        for (name, value) in [
+            ("CommitId", self.source.commit.as_str()),
+            ("BranchName", "main"),
+            ("FullRepositoryName", "example/bifora"),
+            ("RepositoryName", "bifora"),
+            ("AuthorDate", time.trim()),
+        ] {
+            self.variables
+                .insert(format!("{namespace}.{name}"), value.to_owned());
+        }
+        Ok(())
+    }
+
+    /// A text with `#{namespace.Variable}` filled in; CodePipeline fails an action with one that is not there.
+    fn fill(&self, text: &str) -> Result<String> {
+        let mut filled = String::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once("#{") {
+            let (name, after) = after
+                .split_once('}')
+                .with_context(|| format!("`{text}` has no end"))?;
+            let value = self
+                .variables
+                .get(name)
+                .with_context(|| format!("there is no variable #{{{name}}}"))?;
+            filled.push_str(before);
+            filled.push_str(value);
+            rest = after;
+        }
+        filled.push_str(rest);
+        Ok(filled)
+    }
+
+    fn build(&self, action: &Action, report: &mut Report) -> Result<()> {
+        let project = action
+            .configuration
+            .get("ProjectName")
+            .context("no ProjectName")?;
+        let project = self
+            .pipeline
+            .project(project)
+            .with_context(|| format!("there is no project {project}"))?;
+        let [input] = action.inputs.as_slice() else {
+            bail!("{} has not one input", action.name)
+        };
+        let place = self.folder.join("builds").join(&action.name);
+        let source = place.join("src");
+        copy(&self.artefact(input).join("."), &source)?;
+        let text = fs::read_to_string(source.join(&project.buildspec))
+            .with_context(|| format!("the source has no {}", project.buildspec))?;
+        let spec = buildspec::read(&text).map_err(|problem| anyhow!("{}: {problem}", project.buildspec))?;
+
+        let id = format!("{}:{BUILD}", project.name);
+        let mut variables: BTreeMap<String, String> = [
+            ("AWS_REGION", REGION),
+            ("CI", "true"),
+            (
+                "CODEBUILD_BUILD_ARN",
+                &format!("arn:aws:codebuild:{REGION}:{ACCOUNT}:build/{id}"),
+            ),
+            ("CODEBUILD_BUILD_ID", &id),
+            ("CODEBUILD_BUILD_NUMBER", "1"),
+            ("CODEBUILD_BUILD_SUCCEEDING", "1"),
+            (
+                "CODEBUILD_INITIATOR",
+                &format!("codepipeline/{}", self.pipeline.name),
+            ),
+            ("CODEBUILD_LOG_PATH", BUILD),
+            ("CODEBUILD_RESOLVED_SOURCE_VERSION", &self.source.commit),
+            ("CODEBUILD_SRC_DIR", &source.display().to_string()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+        variables.extend(spec.variables.clone());
+        // What an action says counts more than what its project says.
+        for variable in project.environment.iter().chain(&action.environment) {
+            variables.insert(variable.name.clone(), self.fill(&variable.value)?);
+        }
+        let log = place.join("log");
+        let done = self
+            .host
+            .run(&[&spec.shell, "-c"], &script(&spec), &source, &variables, &log)?;
+        let ran = fs::read_to_string(&log).unwrap_or_default();
+        for line in ran.lines().filter(|line| line.starts_with(MARK)) {
+            report.as_written += 1;
+            println!("  {}", line.trim_start_matches(MARK).trim());
+        }
+        ensure!(done.code == 0, "exit code {}\n{}", done.code, done.tail);
+        if let (Some(artifacts), [output]) = (&spec.artifacts, action.outputs.as_slice()) {
+            let folder = self.artefact(output);
+            let base = source.join(artifacts.base_directory.as_deref().unwrap_or("."));
+            for file in &artifacts.files {
+                ensure!(base.join(file).is_file(), "there is no {file} to hand on");
+                copy(&base.join(file), &folder)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// As ECS's own action: from the revision that the service runs.
+    fn deploy(&self, action: &Action) -> Result<()> {
+        let value = |name: &str| {
+            let value = action.configuration.get(name);
+            value.with_context(|| format!("{} has no {name}", action.name))
+        };
+        let [input] = action.inputs.as_slice() else {
+            bail!("{} has not one input", action.name)
+        };
+        let file = self.artefact(input).join(value("FileName")?);
+        let text = fs::read(&file).with_context(|| {
+            format!(
+                "the artefact {input} has no {}",
+                value("FileName").map_or("", String::as_str)
+            )
+        })?;
+        let definitions: Vec<Value> =
+            serde_json::from_slice(&text).context("the image definitions are no list of JSON")?;
+        let images = definitions.iter().map(|definition| {
+            let text = |name: &str| {
+                definition[name]
+                    .as_str()
+                    .with_context(|| format!("an image definition has no {name}"))
+            };
+            Ok((text("name")?.to_owned(), text("imageUri")?.to_owned()))
+        });
+        let images = images.collect::<Result<Vec<_>>>()?;
+        let minutes = action
+            .configuration
+            .get("DeploymentTimeout")
+            .and_then(|minutes| minutes.parse().ok());
+        let service = Service {
+            session: self.session,
+            workspace: self.workspace,
+            cluster: value("ClusterName")?,
+            name: value("ServiceName")?,
+        };
+        let revision = service.register(&service.running()?, &images)?;
+        println!("  {revision}");
+        service.update(&revision)?;
+        service.wait(&revision, Duration::from_mins(minutes.unwrap_or(60)))
+    }
+}
+
+/// Begins the lines in a build's log that say which command runs.
+const MARK: &str = "[command]";
+
+/// All commands of a build in one shell, as CodeBuild runs them: each checked, and what one exports is there for the next.
+fn script(spec: &Buildspec) -> String {
+    let phases: Vec<_> = spec.phases.iter().map(phase_script).collect();
+    format!("result=0\n{}exit $result\n", phases.concat())
+}
+
+fn phase_script(phase: &Phase) -> String {
+    let run = |text: &str| {
+        let quoted = text.replace('\'', r"'\''");
+        let first = quoted.lines().next().unwrap_or_default();
+        format!("echo '{MARK} {first}'; eval '{quoted}' || failed=$?")
+    };
+    let commands = phase
+        .commands
+        .iter()
+        .map(|command| format!("[ $failed != 0 ] || {{ {}; }}\n", run(&command.text)));
+    let finally = phase
+        .finally
+        .iter()
+        .map(|command| format!("{}\n", run(&command.text)));
+    let lines: Vec<_> = commands.chain(finally).collect();
+    let ends = match (phase.on_failure, phase.name) {
+        (OnFailure::Abort, _) | (OnFailure::Unset, PhaseName::Install | PhaseName::PreBuild) => true,
+        (OnFailure::Continue | OnFailure::Unset, _) => false,
+    };
+    let then = if ends {
+        "exit $failed"
+    } else {
+        "result=$failed CODEBUILD_BUILD_SUCCEEDING=0"
+    };
+    format!("failed=0\n{}[ $failed = 0 ] || {then}\n", lines.concat())
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).with_context(|| format!("cannot create {}", to.display()))?;
+    read(command("cp").arg("--archive").arg(from).arg(to)).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    fn ran(buildspec: &str) -> (String, i32) {
+        let spec = buildspec::read(buildspec).expect("a buildspec");
+        let output = Command::new("bash")
+            .args(["-c", &script(&spec)])
+            .output()
+            .expect("bash starts");
+        let text = String::from_utf8(output.stdout).expect("text");
+        let lines: Vec<_> = text.lines().filter(|line| !line.starts_with(MARK)).collect();
+        (lines.join(" "), output.status.code().expect("no signal"))
+    }
+
+    #[test]
+    fn commands_share_a_shell_and_quotes_survive() {
+        let spec =
+            "version: 0.2\nphases:\n  build:\n    commands:\n      - x=\"it's here\"\n      - echo \"$x\"\n";
+        assert_eq!(ran(spec), ("it's here".to_owned(), 0));
+    }
+
+    #[test]
+    fn post_build_follows_a_failed_build_unless_that_aborts() {
+        let spec = |on_failure: &str| {
+            format!(
+                "version: 0.2\nphases:\n  build:\n{on_failure}    commands:\n      - echo one\n      - (exit 3)\n      - echo two\n  \
+                 post_build:\n    commands:\n      - echo after\n"
+            )
+        };
+        assert_eq!(ran(&spec("")), ("one after".to_owned(), 3));
+        assert_eq!(ran(&spec("    on-failure: ABORT\n")), ("one".to_owned(), 3));
+    }
+}
