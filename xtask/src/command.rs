@@ -1,7 +1,7 @@
 //! Running other programs: with an environment as if typed by hand, and with errors that can be pasted into a shell.
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread;
@@ -102,6 +102,22 @@ pub(crate) fn read(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&stdout).into_owned())
 }
 
+/// Gives a command that must succeed something to read that others should not, such as a password. Shows nothing.
+pub(crate) fn feed(command: &mut Command, input: &str) -> Result<()> {
+    let mut child = start(
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped()),
+    )?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // If it cannot be written the command has ended, and its status says why.
+        stdin.write_all(input.as_bytes()).ok();
+    }
+    let output = child.wait_with_output().context("cannot wait for a command")?;
+    check(command, output.status).with_context(|| String::from_utf8_lossy(&output.stderr).trim().to_owned())
+}
+
 /// Whether a command can be started and succeeds. Shows nothing.
 pub(crate) fn succeeds(command: &mut Command) -> bool {
     command
@@ -191,6 +207,14 @@ mod tests {
             text.contains("broken") && text.contains("sh -c") && text.contains("exit status: 3"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn what_is_fed_arrives_and_failures_are_told() {
+        feed(Command::new("grep").args(["--quiet", "secret"]), "a secret").expect("it is there");
+        let error =
+            feed(Command::new("sh").args(["-c", "echo refused >&2; exit 1"]), "x").expect_err("exit 1");
+        assert!(format!("{error:#}").contains("refused"), "{error:#}");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
@@ -42,8 +43,8 @@ pub(crate) fn up(https_port: u16, forwarding_before: &Path) -> Result<()> {
         fs::write(FORWARDING, "1").context("cannot let packets of containers be forwarded")?;
     }
     for rule in rules(https_port) {
-        if !succeeds(iptables(&rule, "-C")) {
-            read(iptables(&rule, "-I"))?;
+        if !succeeds(&mut iptables(&rule, "-C")) {
+            read(&mut iptables(&rule, "-I"))?;
         }
     }
     Ok(())
@@ -52,7 +53,7 @@ pub(crate) fn up(https_port: u16, forwarding_before: &Path) -> Result<()> {
 /// Removes what [`up`] made. What is gone already is no error.
 pub(crate) fn down(https_port: u16, forwarding_before: &Path) {
     for rule in rules(https_port) {
-        while succeeds(iptables(&rule, "-D")) {}
+        while succeeds(&mut iptables(&rule, "-D")) {}
     }
     succeeds(command("ip").args(["link", "del", BRIDGE]));
     if let Ok(before) = fs::read_to_string(forwarding_before) {
@@ -89,12 +90,12 @@ fn rules(https_port: u16) -> Vec<Rule> {
     rules
 }
 
-fn iptables(Rule(table, chain, rule): &Rule, action: &str) -> &'static mut std::process::Command {
+fn iptables(Rule(table, chain, rule): &Rule, action: &str) -> Command {
     let mut iptables = command("iptables");
     iptables
         .args(["--wait", "10", "-t", table, action, chain])
         .args(rule.split(' '));
-    Box::leak(Box::new(iptables))
+    iptables
 }
 
 /// Lets the kernel start programs of the foreign architecture by its emulator, also inside of containers.

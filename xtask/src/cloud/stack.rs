@@ -105,18 +105,9 @@ impl<'a> Stack<'a> {
         }
         let password = read(&mut self.aws(&["ecr", "get-login-password"]))?;
         let mut login = docker.command();
-        login.args([
-            "login",
-            "--username",
-            "AWS",
-            "--password",
-            password.trim(),
-            engine::REGISTRY,
-        ]);
-        // The password is shown in no error: it is not `read` that runs the command.
-        if !command::succeeds(&mut login) {
-            bail!("the registry {} does not let the engine log in", engine::REGISTRY);
-        }
+        login.args(["login", "--username", "AWS", "--password-stdin", engine::REGISTRY]);
+        command::feed(&mut login, password.trim())
+            .with_context(|| format!("the registry {} does not let the engine log in", engine::REGISTRY))?;
         Ok(format!("{}/{}", engine::REGISTRY, image::NAME))
     }
 
