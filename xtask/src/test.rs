@@ -1,28 +1,22 @@
 //! `cargo xtask test`: every check there is, step by step, up to the first that fails.
 
 mod report;
+mod steps;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
-use std::path::Path;
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 
-use crate::arch::Arch;
-use crate::command::{self, cargo, command};
-use crate::requirement::{self, Requirement};
 use crate::setup::{self, Consent};
 use crate::workspace::Workspace;
-use crate::{build, cloud, rehearse, system, terminal};
+use crate::{system, terminal};
 
-use report::{Outcome, Report};
-
-/// Fetching a few megabytes of advisories takes seconds; without a network some machines wait for minutes.
-const FETCH_LIMIT: Duration = Duration::from_mins(2);
+use report::Report;
+use steps::{Run, STEPS, Step};
 
 /// Run all checks: formatting, lints, documentation, dependencies, tests, and both release binaries
 #[derive(Args)]
@@ -48,197 +42,6 @@ impl fmt::Display for StepsFailed {
 }
 
 impl std::error::Error for StepsFailed {}
-
-/// One check.
-struct Step {
-    name: &'static str,
-    about: &'static str,
-    needs: fn() -> Result<Vec<Requirement>>,
-    run: fn(&Run) -> Result<Outcome>,
-}
-
-/// What the steps of one run share.
-struct Run<'a> {
-    workspace: &'a Workspace,
-    /// Whether the step that builds the release binaries is part of this run, and has therefore been done already.
-    builds: bool,
-}
-
-/// In order of what fails fastest, and so that what is compiled for one step serves the next.
-const STEPS: [Step; 15] = [
-    Step {
-        name: "fmt",
-        about: "the formatting is rustfmt's",
-        needs: || Ok(vec![Requirement::Rustfmt]),
-        run: |session| {
-            // Left alone, rustfmt colours what goes into a file.
-            let colour = if terminal::has_colours() {
-                "always"
-            } else {
-                "never"
-            };
-            session.run(cargo().args(["fmt", "--all", "--check", "--", "--color", colour]))
-        },
-    },
-    Step {
-        name: "deny",
-        about: "licences and sources of the dependencies are allowed",
-        needs: || Ok(vec![Requirement::CargoDeny]),
-        run: |session| {
-            session.run(
-                session
-                    .cargo_deny()?
-                    .args(["check", "bans", "licenses", "sources"]),
-            )
-        },
-    },
-    Step {
-        name: "advisories",
-        about: "no dependency has a known flaw",
-        needs: || Ok(vec![Requirement::CargoDeny, Requirement::Git]),
-        run: advisories,
-    },
-    Step {
-        name: "infra",
-        about: "no linter complains about pipelines, templates, Dockerfile, shell and Python",
-        needs: || {
-            Ok(vec![
-                Requirement::Python,
-                Requirement::Linters,
-                Requirement::Shellcheck,
-            ])
-        },
-        run: infra,
-    },
-    Step {
-        name: "clippy",
-        about: "no lint complains",
-        needs: || Ok(vec![Requirement::Clippy]),
-        run: |session| {
-            session.run(cargo().args([
-                "clippy",
-                "--workspace",
-                "--all-targets",
-                "--locked",
-                "--",
-                "-D",
-                "warnings",
-            ]))
-        },
-    },
-    Step {
-        name: "docs",
-        about: "the documentation builds, and its links lead somewhere",
-        needs: || Ok(vec![]),
-        run: |session| {
-            let arguments = [
-                "doc",
-                "--workspace",
-                "--no-deps",
-                "--document-private-items",
-                "--locked",
-            ];
-            session.run(cargo().args(arguments).env("RUSTDOCFLAGS", "-D warnings"))
-        },
-    },
-    Step {
-        name: "unit",
-        about: "the tests that need nothing but Rust",
-        needs: || Ok(vec![]),
-        run: |session| session.run(cargo().args(["test", "--workspace", "--locked"])),
-    },
-    Step {
-        name: "build",
-        about: "the static release binaries of both architectures",
-        needs: || build::requirements(&Arch::ALL),
-        run: |session| {
-            build::bifora(session.workspace, &Arch::ALL)?;
-            Ok(Outcome::Passed)
-        },
-    },
-    Step {
-        name: "reproducible",
-        about: "the same sources in another folder give the same binaries, bit for bit",
-        needs: || build::requirements(&Arch::ALL),
-        run: |session| {
-            let binaries = Arch::ALL.map(|arch| Ok((arch, session.binary(arch)?)));
-            build::compare(
-                session.workspace,
-                &binaries.into_iter().collect::<Result<Vec<_>>>()?,
-            )?;
-            Ok(Outcome::Passed)
-        },
-    },
-    Step {
-        name: "black-box",
-        about: "the release binary of this machine's architecture, seen from outside",
-        needs: || build::requirements(&[Arch::host()?]),
-        run: |session| session.black_box(Arch::host()?, None),
-    },
-    Step {
-        name: "black-box-emulated",
-        about: "the release binary of the other architecture, seen from outside",
-        needs: || Ok([build::requirements(&Arch::ALL)?, vec![Requirement::Emulator]].concat()),
-        run: |session| session.black_box(Arch::foreign()?, requirement::emulator()?.as_deref()),
-    },
-    Step {
-        name: "browser",
-        about: "the release binaries of both architectures, seen by a visitor",
-        needs: || {
-            let own = [
-                Requirement::Emulator,
-                Requirement::Node,
-                Requirement::Npm,
-                Requirement::BrowserPackages,
-                Requirement::Chromium,
-            ];
-            Ok([build::requirements(&Arch::ALL)?, own.to_vec()].concat())
-        },
-        run: browser,
-    },
-    Step {
-        name: "cloud",
-        about: "the image of both architectures, in real containers behind the load balancer",
-        needs: || Ok(cloud::REQUIREMENTS.to_vec()),
-        run: |session| {
-            let cloud = cloud::Session::start(session.workspace)?;
-            // One after the other: they share the cloud. What they measured is shown at the end.
-            let arguments = [
-                "test",
-                "--workspace",
-                "--test",
-                "cloud",
-                "--locked",
-                "--",
-                "--test-threads=1",
-                "--show-output",
-            ];
-            session.run(
-                cargo()
-                    .args(arguments)
-                    .envs(cloud.environment(session.workspace)?),
-            )
-        },
-    },
-    Step {
-        name: "circleci",
-        about: "CircleCI's pipeline, from its own file, deploys itself to the local cloud",
-        needs: || Ok(rehearse::REQUIREMENTS.to_vec()),
-        run: |session| {
-            rehearse::rehearse(session.workspace, &rehearse::CIRCLECI)?;
-            Ok(Outcome::Passed)
-        },
-    },
-    Step {
-        name: "codepipeline",
-        about: "CodePipeline's, from its template and buildspecs, too",
-        needs: || Ok(rehearse::REQUIREMENTS.to_vec()),
-        run: |session| {
-            rehearse::rehearse(session.workspace, &rehearse::CODEPIPELINE)?;
-            Ok(Outcome::Passed)
-        },
-    },
-];
 
 /// The command.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
@@ -292,7 +95,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
 
 /// The steps of these names, or all. Fails for a name that is none, naming those that are.
 fn select(only: &[String]) -> Result<Vec<&'static Step>> {
-    const STEPS: &[Step] = &self::STEPS;
+    const STEPS: &[Step] = &steps::STEPS;
     for name in only {
         let names: Vec<_> = STEPS.iter().map(|step| step.name).collect();
         ensure!(
@@ -305,137 +108,6 @@ fn select(only: &[String]) -> Result<Vec<&'static Step>> {
         .iter()
         .filter(|step| only.is_empty() || only.iter().any(|name| name == step.name))
         .collect())
-}
-
-impl Run<'_> {
-    /// Runs a command in the root of the repository.
-    fn run(&self, command: &mut Command) -> Result<Outcome> {
-        if setup::is_ci() {
-            // Nobody compiles a second time there, and without its files the first time is faster.
-            command.env("CARGO_INCREMENTAL", "0");
-        }
-        command::run(command.current_dir(&self.workspace.root))?;
-        Ok(Outcome::Passed)
-    }
-
-    fn cargo_deny(&self) -> Result<Command> {
-        let program = requirement::cargo_deny(self.workspace).context("cargo-deny is gone")?;
-        let mut cargo_deny = command(program);
-        cargo_deny.current_dir(&self.workspace.root);
-        Ok(cargo_deny)
-    }
-
-    /// The release binary, built now if this run has no step that does.
-    fn binary(&self, arch: Arch) -> Result<std::path::PathBuf> {
-        if !self.builds {
-            build::bifora(self.workspace, &[arch])?;
-        }
-        Ok(build::finished(self.workspace, "bifora", arch))
-    }
-
-    /// The same tests as against the debug binary in `unit`, whose build they share.
-    fn black_box(&self, arch: Arch, emulator: Option<&Path>) -> Result<Outcome> {
-        let mut cargo = cargo();
-        // The whole workspace, because alone the package would be compiled with other features of its dependencies.
-        cargo.args(["test", "--workspace", "--test", "black_box", "--locked"]);
-        cargo
-            .env("BIFORA_BIN", self.binary(arch)?)
-            .env("BIFORA_ARCH", arch.name());
-        if let Some(emulator) = emulator {
-            cargo.env("BIFORA_RUNNER", emulator).env("BIFORA_EMULATED", "1");
-        }
-        self.run(&mut cargo)
-    }
-}
-
-fn advisories(session: &Run) -> Result<Outcome> {
-    if let Err(error) = command::run_within(session.cargo_deny()?.args(["fetch", "db"]), FETCH_LIMIT) {
-        let error = format!("the advisory database cannot be fetched: {error:#}");
-        return if is_of_the_network(&error) {
-            Ok(Outcome::NotChecked(error))
-        } else {
-            Err(anyhow!(error))
-        };
-    }
-    session.run(
-        session
-            .cargo_deny()?
-            .args(["check", "--disable-fetch", "advisories"]),
-    )
-}
-
-/// Whether an error says that another machine could not be reached, in the words of git, curl and this program.
-fn is_of_the_network(error: &str) -> bool {
-    [
-        "unable to access",
-        "Could not resolve host",
-        "Failed to connect",
-        "Connection",
-        "took longer than",
-    ]
-    .iter()
-    .any(|words| error.contains(words))
-}
-
-/// Each in the folder where its configuration is.
-fn infra(session: &Run) -> Result<Outcome> {
-    crate::pipeline::run(session.workspace)?;
-    let root = &session.workspace.root;
-    let linter = |name: &str| command(requirement::linters(session.workspace).join("bin").join(name));
-    command::run(linter("cfn-lint").current_dir(root.join("infra")))?;
-    command::run(linter("checkov").current_dir(root.join("infra")))?;
-    for (name, arguments) in [
-        ("hadolint", &["--no-color", "Dockerfile"][..]),
-        ("ruff", &["check", "--no-cache", "local-cloud"]),
-        ("ruff", &["format", "--no-cache", "--check", "local-cloud"]),
-    ] {
-        command::run(linter(name).args(arguments).current_dir(root))?;
-    }
-    let mut scripts: Vec<_> = fs::read_dir(root.join("ci"))
-        .context("cannot look into ci/")?
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "sh"))
-        .collect();
-    scripts.sort();
-    command::run(
-        command("shellcheck")
-            .args(["--external-sources", ".ci/run"])
-            .args(scripts.iter().filter_map(|script| script.strip_prefix(root).ok()))
-            .current_dir(root),
-    )?;
-    Ok(Outcome::Passed)
-}
-
-fn browser(session: &Run) -> Result<Outcome> {
-    let folder = session.workspace.browser_tests();
-    if !folder.join("package.json").is_file() {
-        bail!("{} has no package.json", session.workspace.relative(&folder));
-    }
-    let screenshots = session.workspace.target.join("screenshots");
-    fs::create_dir_all(&screenshots).with_context(|| format!("cannot create {}", screenshots.display()))?;
-    let (host, foreign) = (Arch::host()?, Arch::foreign()?);
-    let mut npm = requirement::npm(session.workspace)?;
-    npm.arg("test")
-        .env(browser_variable("BIN", host), session.binary(host)?)
-        .env(browser_variable("BIN", foreign), session.binary(foreign)?)
-        .env(
-            browser_variable("RUNNER", foreign),
-            requirement::emulator()?.context("the emulator is gone")?,
-        )
-        .env(
-            "BIFORA_CHROMIUM",
-            requirement::chromium().context("the browser is gone")?,
-        )
-        .env("BIFORA_SCREENSHOTS", &screenshots)
-        .current_dir(folder);
-    command::run(&mut npm)?;
-    Ok(Outcome::Passed)
-}
-
-/// Binary and runner of an architecture, as the browser tests ask for them: `BIFORA_BIN_AARCH64`.
-fn browser_variable(what: &str, arch: Arch) -> String {
-    format!("BIFORA_{what}_{}", arch.name().to_uppercase())
 }
 
 #[cfg(test)]
@@ -469,15 +141,5 @@ mod tests {
                 );
             }
         }
-    }
-
-    #[test]
-    fn only_the_network_excuses_a_check() {
-        assert!(is_of_the_network(
-            "fatal: unable to access 'https://example.org/': Could not resolve host"
-        ));
-        assert!(!is_of_the_network(
-            "fatal: could not create work tree dir: No space left on device"
-        ));
     }
 }

@@ -1,21 +1,20 @@
 //! CircleCI's part: the jobs of `.circleci/config.yml` in their order, each in a folder of its own, step by step.
 
+mod orbs;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use serde_json::json;
 
-use super::ecs::Service;
-use super::host::Host;
+use super::host::{Host, copy_into};
 use super::report::{Ended, Report};
 use super::source::Source;
 use super::stand_ins::{self, StandIn};
 use crate::arch::Arch;
 use crate::cloud::Session;
-use crate::command::{command, read};
 use crate::pipeline::circleci::{self, Action, Job, Run, Values, When, Work};
 use crate::terminal;
 use crate::workspace::Workspace;
@@ -31,8 +30,6 @@ const SLUG: &str = "gh/example/bifora";
 const ALIAS: &str = "bifora";
 /// CircleCI's shell for `run` steps of machines.
 const SHELL: [&str; 4] = ["bash", "-eo", "pipefail", "-c"];
-/// How long the orb's job polls.
-const DEPLOYMENT_LIMIT: Duration = Duration::from_mins(15);
 
 /// A pipeline that is run.
 struct Pipeline<'a> {
@@ -276,11 +273,11 @@ impl Pipeline<'_> {
                 return Ok(self.stand_in(entry.stand_in, parameters, place));
             }
             Action::Checkout => self.source.check_out(&place.project),
-            Action::AttachWorkspace { at } => copy(&workspace.join("."), &place.project.join(at)),
+            Action::AttachWorkspace { at } => copy_into(&workspace.join("."), &place.project.join(at)),
             Action::PersistToWorkspace { root, paths } => paths.iter().try_for_each(|path| {
                 let from = place.project.join(root).join(path);
                 ensure!(from.exists(), "there is no {root}/{path} to persist");
-                copy(&from, &workspace)
+                copy_into(&from, &workspace)
             }),
             Action::StoreTestResults { path } | Action::StoreArtifacts { path, .. } => {
                 if place.project.join(path).exists() {
@@ -340,140 +337,5 @@ impl Pipeline<'_> {
             return Ok(());
         }
         bail!("exit code {}\n{}", done.code, done.tail)
-    }
-
-    fn stand_in(
-        &self,
-        stand_in: StandIn,
-        parameters: &BTreeMap<String, String>,
-        place: &Place,
-    ) -> Result<()> {
-        let mut variables = place.variables.clone();
-        let script = match stand_in {
-            StandIn::AssumeRole => {
-                let role = parameters
-                    .get("role_arn")
-                    .context("aws-cli/setup has no role_arn")?;
-                variables.insert("ROLE".to_owned(), self.fill(role, place)?);
-                variables.insert("KEY".to_owned(), self.session.oidc_key().display().to_string());
-                variables.insert("CLAIMS".to_owned(), claims());
-                ASSUME_ROLE
-            }
-            StandIn::PublicLogin => PUBLIC_LOGIN,
-            other => bail!("{other:?} stands in for no step"),
-        };
-        self.shell(script, &place.project, &variables, place)
-    }
-
-    /// A parameter of an orb, which fills in variables and runs no commands.
-    fn fill(&self, text: &str, place: &Place) -> Result<String> {
-        ensure!(
-            !text.contains("$("),
-            "an orb's parameter runs no commands: {text}"
-        );
-        let output = self.folder.join("filled");
-        let mut variables = place.variables.clone();
-        variables.insert("TEXT".to_owned(), text.to_owned());
-        variables.insert("OUTPUT".to_owned(), output.display().to_string());
-        self.shell(
-            r#"eval "printf '%s' \"$TEXT\"" > "$OUTPUT""#,
-            &place.project,
-            &variables,
-            place,
-        )?;
-        fs::read_to_string(&output).context("a parameter could not be filled in")
-    }
-
-    /// `aws-ecs/deploy_service_update`: from the latest revision of the family, which need not be the one that runs.
-    fn deploy(&self, parameters: &BTreeMap<String, String>, place: &Place) -> Result<()> {
-        let parameter = |name: &str| -> Result<String> {
-            self.fill(
-                parameters
-                    .get(name)
-                    .with_context(|| format!("no parameter {name}"))?,
-                place,
-            )
-        };
-        let (cluster, family, name) = (
-            parameter("cluster")?,
-            parameter("family")?,
-            parameter("service_name")?,
-        );
-        let service = Service {
-            session: self.session,
-            workspace: self.workspace,
-            cluster: &cluster,
-            name: &name,
-        };
-        let images = images(&parameter("container_image_name_updates")?)?;
-        let revision = service.register(&family, &images)?;
-        service.update(&revision)?;
-        println!("  {revision}");
-        service.wait(&revision, DEPLOYMENT_LIMIT)
-    }
-}
-
-/// `container=NAME,image-and-tag=IMAGE`, as often as there are containers.
-fn images(updates: &str) -> Result<Vec<(String, String)>> {
-    let update = |update: &str| {
-        let (container, image) = update.split_once(",image-and-tag=")?;
-        Some((container.to_owned(), image.trim_end_matches(',').to_owned()))
-    };
-    let updates = updates.split("container=").filter(|part| !part.is_empty());
-    updates
-        .map(|part| {
-            update(part).with_context(|| format!("`{part}` is not container=NAME,image-and-tag=IMAGE"))
-        })
-        .collect()
-}
-
-/// What CircleCI tells of a job in its token.
-fn claims() -> String {
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |time| time.as_secs());
-    json!({
-        "iss": format!("https://oidc.circleci.com/org/{ORGANISATION}"),
-        "aud": ORGANISATION,
-        "sub": format!(
-            "org/{ORGANISATION}/project/{PROJECT}/user/{USER}/vcs-origin/github.com/example/bifora/vcs-ref/refs/heads/main"
-        ),
-        "iat": now,
-        "exp": now + 3600,
-    })
-    .to_string()
-}
-
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to).with_context(|| format!("cannot create {}", to.display()))?;
-    read(command("cp").arg("--archive").arg(from).arg(to)).map(drop)
-}
-
-/// A token, signed by the issuer that is played here, for the role's credentials; exported for the steps that follow.
-const ASSUME_ROLE: &str = r#"
-encode() { openssl base64 -A | tr '+/' '-_' | tr -d '='; }
-content="$(printf '{"alg":"RS256","typ":"JWT"}' | encode).$(printf '%s' "$CLAIMS" | encode)"
-token="$content.$(printf '%s' "$content" | openssl dgst -sha256 -sign "$KEY" | encode)"
-credentials=$(aws sts assume-role-with-web-identity --role-arn "$ROLE" --role-session-name rehearsal \
-  --web-identity-token "$token" --query 'Credentials.[AccessKeyId,SecretAccessKey,SessionToken]' --output text)
-read -r id secret session <<<"$credentials"
-echo "export AWS_ACCESS_KEY_ID=$id AWS_SECRET_ACCESS_KEY=$secret AWS_SESSION_TOKEN=$session" >> "$BASH_ENV"
-"#;
-
-const PUBLIC_LOGIN: &str = "aws ecr-public get-login-password --region us-east-1 | docker login --username AWS --password-stdin public.ecr.aws";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn images_of_containers_are_taken_apart() {
-        let one = images("container=bifora,image-and-tag=r/b:1@sha256:ab").expect("of the right form");
-        assert_eq!(one, [("bifora".to_owned(), "r/b:1@sha256:ab".to_owned())]);
-        let two =
-            images("container=a,image-and-tag=x:1,container=b,image-and-tag=y:2").expect("of the right form");
-        assert_eq!(two.len(), 2);
-        assert_eq!(two[0].1, "x:1");
-        images("container=a,tag=1").expect_err("on an image by digest a tag alone is a trap");
     }
 }

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::Value;
 
 use super::ecs::Service;
-use super::host::Host;
+use super::host::{Host, copy_into};
 use super::report::{Ended, Report};
 use super::source::Source;
 use crate::arch::Arch;
@@ -228,7 +228,7 @@ impl Run<'_> {
         };
         let place = self.folder.join("builds").join(&action.name);
         let source = place.join("src");
-        copy(&self.artefact(input).join("."), &source)?;
+        copy_into(&self.artefact(input).join("."), &source)?;
         let text = fs::read_to_string(source.join(&project.buildspec))
             .with_context(|| format!("the source has no {}", project.buildspec))?;
         let spec = buildspec::read(&text).map_err(|problem| anyhow!("{}: {problem}", project.buildspec))?;
@@ -274,7 +274,7 @@ impl Run<'_> {
             let base = source.join(artifacts.base_directory.as_deref().unwrap_or("."));
             for file in &artifacts.files {
                 ensure!(base.join(file).is_file(), "there is no {file} to hand on");
-                copy(&base.join(file), &folder)?;
+                copy_into(&base.join(file), &folder)?;
             }
         }
         Ok(())
@@ -358,11 +358,6 @@ fn phase_script(phase: &Phase) -> String {
         "result=$failed CODEBUILD_BUILD_SUCCEEDING=0"
     };
     format!("failed=0\n{}[ $failed = 0 ] || {then}\n", lines.concat())
-}
-
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to).with_context(|| format!("cannot create {}", to.display()))?;
-    read(command("cp").arg("--archive").arg(from).arg(to)).map(drop)
 }
 
 #[cfg(test)]

@@ -122,3 +122,9 @@ impl Host {
         })
     }
 }
+
+/// Copies a file or a folder into a folder, as it is.
+pub(super) fn copy_into(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).with_context(|| format!("cannot create {}", to.display()))?;
+    command::read(command("cp").arg("--archive").arg(from).arg(to)).map(drop)
+}
