@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Subcommand};
 
+use crate::arch::Arch;
 use crate::cloud::{self, Session, Visitors};
 use crate::requirement::Requirement;
 use crate::setup::{self, Consent};
@@ -80,19 +81,19 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
 /// How one of the pipelines is run, and how its run is found again on the page of what it has deployed.
 pub(crate) struct Rehearsed {
     run: fn(&Workspace, &Session, &Source, &Path, &mut Report) -> Result<()>,
-    deployed_run: fn(&Session, &Source) -> Result<String>,
+    is_of_the_run: fn(&str) -> bool,
 }
 
 /// CircleCI's.
 pub(crate) const CIRCLECI: Rehearsed = Rehearsed {
     run: circleci::run,
-    deployed_run: circleci::deployed_run,
+    is_of_the_run: circleci::is_of_the_run,
 };
 
 /// CodePipeline's.
 pub(crate) const CODEPIPELINE: Rehearsed = Rehearsed {
     run: codepipeline::run,
-    deployed_run: codepipeline::deployed_run,
+    is_of_the_run: codepipeline::is_of_the_run,
 };
 
 /// Starts the local cloud with what is checked out, and has a pipeline deploy a commit with a change there.
@@ -117,7 +118,7 @@ pub(crate) fn rehearse(workspace: &Workspace, pipeline: &Rehearsed) -> Result<()
         failed.join(", "),
         folder.0.display()
     );
-    let link = (pipeline.deployed_run)(&session, &source)?;
+    let link = deployed_run(&session, &source, pipeline.is_of_the_run)?;
     println!("Both architectures answer with the new commit, and build info links to {link}");
     println!(
         "{} requests of visitors meanwhile, {} failed",
@@ -125,6 +126,27 @@ pub(crate) fn rehearse(workspace: &Workspace, pipeline: &Rehearsed) -> Result<()
     );
     ensure!(visitors.failed == 0, "visitors saw failed requests");
     Ok(())
+}
+
+/// Asks both architectures which commit they are of, and returns the links to the run that their pages have.
+fn deployed_run(session: &Session, source: &Source, is_of_the_run: fn(&str) -> bool) -> Result<String> {
+    let mut links = Vec::new();
+    for arch in Arch::ALL {
+        let answer = session.ask("/api/build", arch)?;
+        let commit = &answer["binary"]["commit"];
+        ensure!(
+            *commit == source.commit,
+            "{} answers with commit {commit}",
+            arch.name()
+        );
+        let text = answer.to_string();
+        let link = text
+            .split('"')
+            .find(|part| is_of_the_run(part))
+            .with_context(|| format!("{} links to no run: {text}", arch.name()))?;
+        links.push(link.to_owned());
+    }
+    Ok(links.join(" and "))
 }
 
 /// A folder for one rehearsal. It stays until the next one, to be looked at.

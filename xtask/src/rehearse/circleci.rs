@@ -13,7 +13,6 @@ use super::host::{Host, copy_into};
 use super::report::{Ended, Report};
 use super::source::Source;
 use super::stand_ins::{self, StandIn};
-use crate::arch::Arch;
 use crate::cloud::Session;
 use crate::pipeline::circleci::{self, Action, Job, Run, Values, When, Work};
 use crate::terminal;
@@ -98,32 +97,9 @@ pub(super) fn run(
     Ok(())
 }
 
-/// Asks both architectures which commit they are of, and returns the link to the run that their page has.
-pub(super) fn deployed_run(session: &Session, source: &Source) -> Result<String> {
-    let mut link = String::new();
-    for arch in Arch::ALL {
-        let answer = session.ask("/api/build", arch)?;
-        let commit = &answer["binary"]["commit"];
-        ensure!(
-            *commit == source.commit,
-            "{} answers with commit {commit}",
-            arch.name()
-        );
-        link = job_link(&answer.to_string())
-            .with_context(|| format!("{} links to no run: {answer}", arch.name()))?;
-    }
-    Ok(link)
-}
-
-/// The link to the job of this rehearsal, in the text of an answer.
-fn job_link(text: &str) -> Option<String> {
-    let links = text
-        .split('"')
-        .filter(|part| part.starts_with("https://app.circleci.com/pipelines/"));
-    links
-        .filter(|link| link.contains(WORKFLOW))
-        .map(str::to_owned)
-        .next()
+/// Whether a link is to a job of this rehearsal.
+pub(super) fn is_of_the_run(link: &str) -> bool {
+    link.starts_with("https://app.circleci.com/pipelines/") && link.contains(WORKFLOW)
 }
 
 /// What a push to the default branch brings.

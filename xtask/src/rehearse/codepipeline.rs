@@ -12,7 +12,6 @@ use super::ecs::Service;
 use super::host::{Host, copy_into};
 use super::report::{Ended, Report};
 use super::source::Source;
-use crate::arch::Arch;
 use crate::cloud::Session;
 use crate::command::{command, read};
 use crate::pipeline::buildspec::{self, Buildspec, OnFailure, Phase, PhaseName};
@@ -118,27 +117,9 @@ pub(super) fn run(
     Ok(())
 }
 
-/// Asks both architectures which commit they are of, and returns the link to the build that their page has.
-pub(super) fn deployed_run(session: &Session, source: &Source) -> Result<String> {
-    let mut link = String::new();
-    for arch in Arch::ALL {
-        let answer = session.ask("/api/build", arch)?;
-        let commit = &answer["binary"]["commit"];
-        ensure!(
-            *commit == source.commit,
-            "{} answers with commit {commit}",
-            arch.name()
-        );
-        let text = answer.to_string();
-        let links = text
-            .split('"')
-            .filter(|part| part.contains("console.aws.amazon.com/codesuite/codebuild/"));
-        link = links
-            .map(str::to_owned)
-            .next()
-            .with_context(|| format!("{} links to no build: {text}", arch.name()))?;
-    }
-    Ok(link)
+/// Whether a link is to a build of this rehearsal.
+pub(super) fn is_of_the_run(link: &str) -> bool {
+    link.contains("console.aws.amazon.com/codesuite/codebuild/") && link.contains(BUILD)
 }
 
 impl Run<'_> {
