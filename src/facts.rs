@@ -9,6 +9,7 @@ use crate::deployment::{Deployment, Status};
 use crate::environment::Environment;
 use crate::host::{Host, Started, SystemInfo};
 use crate::image::Image;
+use crate::text;
 use crate::whoami::WhoAmI;
 
 /// The facts that do not change while the process lives.
@@ -20,6 +21,8 @@ pub struct Facts {
     pub build: BuildInfo,
     /// The machine and the process.
     pub host: Host,
+    /// Names this process, at random.
+    pub instance: String,
     circleci: Option<CircleCi>,
     codebuild: Option<CodeBuild>,
 }
@@ -30,6 +33,7 @@ impl Facts {
         Self {
             build: BuildInfo::of_this_binary(),
             host: Host::read(started),
+            instance: format!("{:032x}", fastrand::u128(..)),
             circleci: CircleCi::from_environment(&environment),
             codebuild: CodeBuild::from_environment(&environment),
             environment,
@@ -55,10 +59,13 @@ impl Facts {
             hostname: self.host.hostname.clone(),
             cpu: self.host.cpu.model.clone(),
             cpus: self.host.cpu.cores,
+            instance: self.instance.clone(),
+            started: text::rfc3339(self.host.started.at),
             task: deployment.task(),
             zone: deployment.zone.clone(),
             version: self.build.version.clone(),
             commit: self.build.commit.clone(),
+            image_digest: deployment.image_digest.clone(),
         }
     }
 

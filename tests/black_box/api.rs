@@ -36,7 +36,20 @@ async fn whoami_tells_who_answered() {
     assert_eq!(who.emulator.as_deref(), emulator());
     assert_eq!(who.version, env!("CARGO_PKG_VERSION"));
     assert!(who.cpus >= 1);
-    assert_eq!((who.task, who.zone), (None, None), "not on ECS");
+    assert_eq!(who.identity(), who.instance);
+    assert!(
+        who.instance.len() == 32 && who.instance.bytes().all(|b| b.is_ascii_hexdigit()),
+        "{}",
+        who.instance
+    );
+    let again: WhoAmI = Server::shared().get("/api/whoami").await.json();
+    assert_eq!((&again.instance, &again.started), (&who.instance, &who.started));
+    assert!(who.started.is_some_and(|time| time.ends_with('Z')));
+    assert_eq!(
+        (who.task, who.zone, who.image_digest),
+        (None, None, None),
+        "not on ECS"
+    );
     let commit = who.commit.as_deref();
     assert!(
         commit.is_none_or(|c| c.len() == 40 && c.bytes().all(|b| b.is_ascii_hexdigit())),
