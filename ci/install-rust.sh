@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Brings the Rust that the image is compiled with, for machines that have none; does nothing where there is cargo.
+# Brings the Rust that the image is compiled with, with clippy and rustfmt; does nothing where that is there.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -19,14 +19,14 @@ case ${1:-} in
   '') ;;
   *) refuse "\`$1\` is one argument too many; see --help" ;;
 esac
-if version=$(cargo --version 2>/dev/null); then
-  say "There is $version"
-  exit
-fi
-need_programs curl
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 release=$(sed -n 's/^ARG RUST_IMAGE=.*rust:\([0-9.]*[0-9]\).*/\1/p' Dockerfile)
 [ -n "$release" ] || fail "the Dockerfile has no line \`ARG RUST_IMAGE=…rust:RELEASE…\`"
+if version=$(rustc --version 2>/dev/null && cargo clippy --version && cargo fmt --version) && [[ $version == "rustc $release "* ]]; then
+  say "There is ${version%%$'\n'*}"
+  exit
+fi
+need_programs curl
 curl --proto '=https' --tlsv1.2 --silent --show-error --fail --retry 3 https://sh.rustup.rs |
   sh -s -- -y --profile minimal --component clippy,rustfmt --default-toolchain "$release"
 if [ -n "${BASH_ENV:-}" ]; then

@@ -134,9 +134,20 @@ def _assemble(options: settings.Settings, api_port: int, addresses: list[str]):
     """Imports MiniStack, and with them the modules that patch it."""
     from ministack import app
 
-    from emulator import cloudformation, ecr_public, ecs, elbv2_api, health, iam, load_balancer, metadata, scheduler
+    from emulator import (
+        cloudformation,
+        ecr_public,
+        ecs,
+        elbv2_api,
+        health,
+        iam,
+        load_balancer,
+        metadata,
+        refusals,
+        scheduler,
+    )
 
-    patches = (cloudformation, ecr_public, ecs, elbv2_api, health, iam, load_balancer, metadata, scheduler)
+    patches = (cloudformation, ecr_public, ecs, elbv2_api, health, iam, load_balancer, metadata, refusals, scheduler)
     log.info("ministack %s with %d patches", upstream.VERSION, len(patches))
 
     def follow() -> None:

@@ -18,6 +18,9 @@ use crate::arch::Arch;
 use crate::interrupt;
 use crate::workspace::Workspace;
 
+/// The file of the local AWS that says which pushes its registries refuse.
+const REFUSED: &str = "refused-push";
+
 /// A running cloud with the service in it. Dropping it ends it.
 pub(crate) struct Session {
     place: Place,
@@ -93,6 +96,23 @@ impl Session {
         client
             .get(path)
             .map_err(|error| anyhow!("{path} on {}: {error}", arch.name()))
+    }
+
+    /// Has the registries refuse pushes to addresses that end like this, from now on.
+    pub(crate) fn refuse_pushes(&self, address: &str) -> Result<()> {
+        let file = self.place.run_file(REFUSED);
+        std::fs::write(&file, address).with_context(|| format!("cannot write {}", file.display()))
+    }
+
+    /// Has them take everything again.
+    pub(crate) fn accept_pushes(&self) -> Result<()> {
+        let file = self.place.run_file(REFUSED);
+        match std::fs::remove_file(&file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("cannot remove {}", file.display()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The folder of the AWS command line.

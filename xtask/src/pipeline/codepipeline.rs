@@ -14,6 +14,8 @@ pub(crate) struct Pipeline {
     pub(crate) name: String,
     /// The ARN of the role that it has.
     pub(crate) role: String,
+    /// `SUPERSEDED`, `QUEUED` or `PARALLEL`.
+    pub(crate) execution_mode: String,
     pub(crate) stages: Vec<Stage>,
     pub(crate) projects: Vec<Project>,
     /// The stages that runs cannot enter.
@@ -110,6 +112,10 @@ pub(crate) fn pipeline(template: &Template) -> Result<Pipeline, Problem> {
     Ok(Pipeline {
         name: needed(properties, "Name", *line)?,
         role: needed(properties, "RoleArn", *line)?,
+        execution_mode: properties
+            .get("ExecutionMode")
+            .and_then(Node::scalar)
+            .unwrap_or_else(|| "SUPERSEDED".to_owned()),
         stages: stages.iter().map(stage).collect::<Result<_, _>>()?,
         projects: projects
             .iter()

@@ -9,33 +9,33 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
+use super::Run;
 use super::host::{Host, copy_into};
 use super::report::{Ended, Report};
-use super::source::Source;
 use super::stand_ins::{self, StandIn};
+use super::turns::Turn;
 use crate::cloud::Session;
-use crate::pipeline::circleci::{self, Action, Job, Run, Values, When, Work};
+use crate::pipeline::circleci::{self, Action, Job, Values, When, Work};
 use crate::terminal;
 use crate::workspace::Workspace;
 
-/// What this rehearsal calls the organisation, the project and its run. They are of the form of CircleCI's own.
+/// What this rehearsal calls the organisation and the project. They are of the form of CircleCI's own.
 const ORGANISATION: &str = "0b1f02a0-0000-4000-8000-00000000000a";
 const PROJECT: &str = "0b1f02a0-0000-4000-8000-00000000000b";
 const USER: &str = "0b1f02a0-0000-4000-8000-00000000000c";
-const PIPELINE: &str = "0b1f02a0-0000-4000-8000-00000000000d";
-const WORKFLOW: &str = "0b1f02a0-0000-4000-8000-00000000000e";
+/// Below [`Run::id`].
+const PIPELINE: u8 = 1;
+const WORKFLOW: u8 = 2;
 const SLUG: &str = "gh/example/bifora";
 /// The alias that the local AWS has in the public registry.
 const ALIAS: &str = "bifora";
 /// CircleCI's shell for `run` steps of machines.
 const SHELL: [&str; 4] = ["bash", "-eo", "pipefail", "-c"];
+const CONFIG: &str = ".circleci/config.yml";
 
 /// A pipeline that is run.
 struct Pipeline<'a> {
-    workspace: &'a Workspace,
-    session: &'a Session,
-    source: &'a Source,
-    folder: &'a Path,
+    run: &'a Run<'a>,
     host: Host,
 }
 
@@ -47,80 +47,86 @@ struct Place {
     variables: BTreeMap<String, String>,
 }
 
-/// Runs all jobs that a push to the default branch runs.
-pub(super) fn run(
-    workspace: &Workspace,
-    session: &Session,
-    source: &Source,
-    folder: &Path,
-    report: &mut Report,
-) -> Result<()> {
+/// The role that its jobs take, and the registry.
+pub(super) fn prepare(workspace: &Workspace, session: &Session) -> Result<()> {
     session.deploy_stack(
         workspace,
         "bifora-circleci",
         "infra/cloudformation/circleci.yml",
-        &[format!("OrgId={ORGANISATION}"), format!("ProjectId={PROJECT}")],
-    )?;
-    let text = fs::read_to_string(source.folder.join(".circleci/config.yml"))
-        .context("cannot read .circleci/config.yml")?;
-    let config = circleci::read(&text).map_err(|problem| anyhow!(".circleci/config.yml: {problem}"))?;
-    let jobs = circleci::expand(&config, &values(source)).context(".circleci/config.yml")?;
-    ensure!(
-        !jobs.is_empty(),
-        ".circleci/config.yml has no job for a push to main"
-    );
-    let mut host = Host::new(workspace, session, folder)?;
+        &[
+            format!("OrgId={ORGANISATION}"),
+            format!("ProjectId={PROJECT}"),
+            "VcsOrigin=github.com/example/bifora".to_owned(),
+        ],
+    )
+}
+
+/// Runs all jobs that a push to the default branch runs.
+pub(super) fn run(run: &Run) -> Result<Report> {
+    let text = run.source.file(CONFIG)?;
+    let config = circleci::read(&text).map_err(|problem| anyhow!("{CONFIG}: {problem}"))?;
+    let jobs = circleci::expand(&config, &values(run)).context(CONFIG)?;
+    ensure!(!jobs.is_empty(), "{CONFIG} has no job for a push to main");
+    fs::create_dir_all(&run.folder).with_context(|| format!("cannot create {}", run.folder.display()))?;
+    let rehearsal = run.rehearsal;
+    let mut host = Host::new(rehearsal.workspace, rehearsal.session, &run.folder)?;
     // Nobody has keys: what needs credentials gets them by a token, or fails.
     for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
         host.forget(name);
     }
-    let pipeline = Pipeline {
-        workspace,
-        session,
-        source,
-        folder,
-        host,
-    };
+    let pipeline = Pipeline { run, host };
+    let mut report = Report::default();
+    // Of the serial group that the last job was in: it is left when a job comes that is not.
+    let mut group: Option<(&str, Turn)> = None;
     for (number, job) in jobs.iter().enumerate() {
-        println!("{}", terminal::bold(&format!("━━ {}", job.name)));
-        let start = Instant::now();
+        let wanted = job.serial_group.as_deref();
+        if group.as_ref().map(|(name, _)| *name) != wanted {
+            drop(group.take());
+            group = wanted.map(|name| (name, rehearsal.turns.take(name)));
+        }
+        let _machine = rehearsal.turns.take("machine");
+        run.announce(&job.name);
+        let began = Instant::now();
         let blocked = job
             .requires
             .iter()
-            .find(|name| report.ended(name) != Some(&Ended::Passed));
-        let ended = match blocked {
-            Some(_) => Ended::NotRun,
-            None => pipeline.job(job, number + 1, report)?,
+            .any(|name| report.ended(name) != Some(&Ended::Passed));
+        let ended = if blocked {
+            Ended::NotRun
+        } else {
+            run.before(&job.name)?;
+            pipeline.job(job, number + 1, &mut report)?
         };
-        report.add(&job.name, ended, start.elapsed());
+        report.add(&job.name, ended, began);
     }
-    Ok(())
+    Ok(report)
 }
 
-/// Whether a link is to a job of this rehearsal.
-pub(super) fn is_of_the_run(link: &str) -> bool {
-    link.starts_with("https://app.circleci.com/pipelines/") && link.contains(WORKFLOW)
+/// Whether a link is to a job of this run.
+pub(super) fn is_of_the_run(link: &str, run: &Run) -> bool {
+    link.starts_with("https://app.circleci.com/pipelines/") && link.contains(&run.id(WORKFLOW))
 }
 
 /// What a push to the default branch brings.
-fn values(source: &Source) -> Values {
+fn values(run: &Run) -> Values {
+    let commit = &run.source.commit;
     let pipeline = [
-        ("id", PIPELINE),
-        ("number", "7"),
-        ("project.slug", SLUG),
-        ("trigger.type", "webhook"),
-        ("event.name", "push"),
-        ("git.branch", "main"),
-        ("git.revision", &source.commit),
+        ("id", run.id(PIPELINE)),
+        ("number", run.number.to_string()),
+        ("project.slug", SLUG.to_owned()),
+        ("trigger.type", "webhook".to_owned()),
+        ("event.name", "push".to_owned()),
+        ("git.branch", "main".to_owned()),
+        ("git.revision", commit.clone()),
         (
             "git.commit.url",
-            &format!("https://github.com/example/bifora/commit/{}", source.commit),
+            format!("https://github.com/example/bifora/commit/{commit}"),
         ),
     ];
     Values {
         pipeline: pipeline
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
             .collect(),
         parameters: BTreeMap::new(),
     }
@@ -166,6 +172,7 @@ impl Pipeline<'_> {
 
     fn place(&self, job: &Job, number: usize) -> Result<Place> {
         let folder = self
+            .run
             .folder
             .join("jobs")
             .join(format!("{number}-{}", job.name.replace(' ', "-").to_lowercase()));
@@ -173,7 +180,7 @@ impl Pipeline<'_> {
         fs::create_dir_all(&project).with_context(|| format!("cannot create {}", project.display()))?;
         let bash_env = folder.join("bash_env");
         fs::write(&bash_env, "")?;
-        let number = (40 + number).to_string();
+        let (number, workflow) = ((40 + number).to_string(), self.run.id(WORKFLOW));
         let own = [
             ("CI", "true"),
             ("CIRCLECI", "true"),
@@ -182,7 +189,10 @@ impl Pipeline<'_> {
             ("CIRCLE_BUILD_NUM", &number),
             (
                 "CIRCLE_BUILD_URL",
-                &format!("https://app.circleci.com/pipelines/{SLUG}/7/workflows/{WORKFLOW}/jobs/{number}"),
+                &format!(
+                    "https://app.circleci.com/pipelines/{SLUG}/{}/workflows/{workflow}/jobs/{number}",
+                    self.run.number
+                ),
             ),
             ("CIRCLE_JOB", &job.name),
             ("CIRCLE_ORGANIZATION_ID", ORGANISATION),
@@ -190,9 +200,9 @@ impl Pipeline<'_> {
             ("CIRCLE_PROJECT_REPONAME", "bifora"),
             ("CIRCLE_PROJECT_USERNAME", "example"),
             ("CIRCLE_REPOSITORY_URL", "git@github.com:example/bifora.git"),
-            ("CIRCLE_SHA1", &self.source.commit),
+            ("CIRCLE_SHA1", &self.run.source.commit),
             ("CIRCLE_USERNAME", "rehearsal"),
-            ("CIRCLE_WORKFLOW_ID", WORKFLOW),
+            ("CIRCLE_WORKFLOW_ID", &workflow),
             ("CIRCLE_WORKING_DIRECTORY", &project.display().to_string()),
             // What a user sets.
             ("AWS_ACCOUNT_ID", "000000000000"),
@@ -229,17 +239,16 @@ impl Pipeline<'_> {
             _ => {}
         }
         if let Err(error) = self.carry_out(action, place, report)? {
-            println!("  {} {error:#}", terminal::red("failed:"));
-            failed.get_or_insert(format!("{error:#}").lines().next().unwrap_or_default().to_owned());
+            failed.get_or_insert(format!("{error:#}"));
         }
         Ok(())
     }
 
     /// The inner result is what the step came to, the outer one fails when it cannot be rehearsed.
     fn carry_out(&self, action: &Action, place: &Place, report: &mut Report) -> Result<Result<()>> {
-        let workspace = self.folder.join("workspace");
+        let workspace = self.run.folder.join("workspace");
         let done = match action {
-            Action::Run(run) => return self.run(run, place, report),
+            Action::Run(run) => return self.command(run, place, report),
             Action::Orb { name, parameters } => {
                 let entry = stand_ins::find(name).with_context(|| {
                     format!("{name} is neither a step that can be run here nor in the list of stand-ins")
@@ -248,7 +257,7 @@ impl Pipeline<'_> {
                 report.replace(entry.step, entry.why);
                 return Ok(self.stand_in(entry.stand_in, parameters, place));
             }
-            Action::Checkout => self.source.check_out(&place.project),
+            Action::Checkout => self.run.source.check_out(&place.project),
             Action::AttachWorkspace { at } => copy_into(&workspace.join("."), &place.project.join(at)),
             Action::PersistToWorkspace { root, paths } => paths.iter().try_for_each(|path| {
                 let from = place.project.join(root).join(path);
@@ -268,7 +277,7 @@ impl Pipeline<'_> {
         Ok(done)
     }
 
-    fn run(&self, run: &Run, place: &Place, report: &mut Report) -> Result<Result<()>> {
+    fn command(&self, run: &circleci::Run, place: &Place, report: &mut Report) -> Result<Result<()>> {
         let name = run
             .name
             .clone()
@@ -277,18 +286,14 @@ impl Pipeline<'_> {
             !run.background,
             "the step `{name}` runs in the background, which is not rehearsed"
         );
-        let script = run.command.as_str();
-        let entry = stand_ins::find(script.trim_start());
+        let entry = stand_ins::find(&run.command);
         match entry {
             None => report.as_written += 1,
             Some(entry) => report.replace(entry.step, entry.why),
         }
         match entry.map(|entry| entry.stand_in) {
             None => println!("  {name}"),
-            Some(StandIn::Skip) => {
-                println!("  {name} {}", terminal::dim("(left out)"));
-                return Ok(Ok(()));
-            }
+            Some(StandIn::QuickestTest) => println!("  {name} {}", terminal::dim("(only the quickest)")),
             Some(other) => bail!("{other:?} does not stand in for a command"),
         }
         let mut variables = place.variables.clone();
@@ -296,8 +301,12 @@ impl Pipeline<'_> {
         let directory = place
             .project
             .join(run.working_directory.as_deref().unwrap_or("."));
+        let script = match entry {
+            None => run.command.clone(),
+            Some(_) => self.quickest_test(&run.command),
+        };
         Ok(self
-            .shell(script, &directory, &variables, place)
+            .shell(&script, &directory, &variables, place)
             .with_context(|| name))
     }
 

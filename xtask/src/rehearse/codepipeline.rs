@@ -8,22 +8,22 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::Value;
 
+use super::Run;
 use super::ecs::Service;
 use super::host::{Host, copy_into};
 use super::report::{Ended, Report};
-use super::source::Source;
 use crate::cloud::Session;
 use crate::command::{command, read};
 use crate::pipeline::buildspec::{self, Buildspec, OnFailure, Phase, PhaseName};
-use crate::pipeline::codepipeline::{self, Action, Inputs, Provider};
-use crate::terminal;
+use crate::pipeline::codepipeline::{self, Action, Inputs, Provider, Stage};
 use crate::workspace::Workspace;
 
 const ACCOUNT: &str = "000000000000";
 const REGION: &str = "us-east-1";
-/// What this rehearsal calls its run. It is of the form of CodePipeline's own.
-const EXECUTION: &str = "0b1f02a0-0000-4000-8000-00000000000f";
-const BUILD: &str = "0b1f02a0-0000-4000-8000-000000000010";
+/// Below [`super::Run::id`].
+const EXECUTION: u8 = 1;
+const BUILD: u8 = 2;
+const TEMPLATE: &str = "infra/cloudformation/codepipeline.yml";
 /// What a person gives to the template that has no default.
 const PARAMETERS: [(&str, &str); 2] = [
     ("RepositoryOwner", "example"),
@@ -34,38 +34,32 @@ const PARAMETERS: [(&str, &str); 2] = [
 ];
 
 /// A pipeline that is run.
-struct Run<'a> {
-    workspace: &'a Workspace,
-    session: &'a Session,
-    source: &'a Source,
-    folder: &'a Path,
+struct Execution<'a> {
+    run: &'a Run<'a>,
     host: Host,
     pipeline: codepipeline::Pipeline,
     /// `SourceVariables.CommitId` and its like.
     variables: BTreeMap<String, String>,
 }
 
-/// Runs all stages for a push to the branch of the pipeline.
-pub(super) fn run(
-    workspace: &Workspace,
-    session: &Session,
-    source: &Source,
-    folder: &Path,
-    report: &mut Report,
-) -> Result<()> {
-    // As the template makes it: what is pushed once stays.
+/// The registry as the template makes it: what is pushed once stays.
+pub(super) fn prepare(workspace: &Workspace, session: &Session) -> Result<()> {
     let immutable = [
         "--repository-name",
         "bifora",
         "--image-tag-mutability",
         "IMMUTABLE",
     ];
-    session.aws(
-        workspace,
-        &[&["ecr", "put-image-tag-mutability"][..], &immutable].concat(),
-    )?;
-    let file = "infra/cloudformation/codepipeline.yml";
-    let text = fs::read_to_string(source.folder.join(file)).with_context(|| format!("cannot read {file}"))?;
+    session
+        .aws(
+            workspace,
+            &[&["ecr", "put-image-tag-mutability"][..], &immutable].concat(),
+        )
+        .map(drop)
+}
+
+/// Runs all stages for a push to the branch of the pipeline.
+pub(super) fn run(run: &Run) -> Result<Report> {
     let inputs = Inputs {
         parameters: PARAMETERS
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -75,55 +69,79 @@ pub(super) fn run(
         region: REGION.to_owned(),
         stack: "bifora-pipeline".to_owned(),
     };
-    let pipeline = codepipeline::read(&text, inputs).map_err(|problem| anyhow!("{file}: {problem}"))?;
-    let mut run = Run {
-        workspace,
-        session,
-        source,
-        folder,
-        host: Host::new(workspace, session, folder)?,
-        variables: [(
-            "codepipeline.PipelineExecutionId".to_owned(),
-            EXECUTION.to_owned(),
-        )]
-        .into(),
+    let text = run.source.file(TEMPLATE)?;
+    let pipeline = codepipeline::read(&text, inputs).map_err(|problem| anyhow!("{TEMPLATE}: {problem}"))?;
+    fs::create_dir_all(&run.folder).with_context(|| format!("cannot create {}", run.folder.display()))?;
+    let rehearsal = run.rehearsal;
+    let mut execution = Execution {
+        run,
+        host: Host::new(rehearsal.workspace, rehearsal.session, &run.folder)?,
+        variables: [("codepipeline.PipelineExecutionId".to_owned(), run.id(EXECUTION))].into(),
         pipeline: pipeline.clone(),
     };
+    let mut report = Report::default();
     for stage in &pipeline.stages {
         ensure!(
             !pipeline.disabled.contains(&stage.name),
             "no run can enter the stage {}",
             stage.name
         );
-        let mut passed = true;
-        for action in &stage.actions {
-            let name = format!("{}: {}", stage.name, action.name);
-            println!("{}", terminal::bold(&format!("━━ {name}")));
-            let start = Instant::now();
-            let ended = match run.action(action, report) {
-                Ok(()) => Ended::Passed,
-                Err(error) => {
-                    println!("  {} {error:#}", terminal::red("failed:"));
-                    Ended::Failed(format!("{error:#}").lines().next().unwrap_or_default().to_owned())
-                }
-            };
-            passed &= ended == Ended::Passed;
-            report.add(&name, ended, start.elapsed());
-        }
-        if !passed {
+        // One that is in a stage keeps others out of it.
+        let _stage = match pipeline.execution_mode.as_str() {
+            "QUEUED" => Some(rehearsal.turns.take(&stage.name)),
+            "PARALLEL" => None,
+            other => bail!("the execution mode {other} is not rehearsed"),
+        };
+        if !execution.stage(stage, "", &run.folder, &mut report)? {
+            execution.roll_back(stage, &mut report)?;
             break;
         }
     }
-    Ok(())
+    Ok(report)
 }
 
-/// Whether a link is to a build of this rehearsal.
-pub(super) fn is_of_the_run(link: &str) -> bool {
-    link.contains("console.aws.amazon.com/codesuite/codebuild/") && link.contains(BUILD)
+/// Whether a link is to a build of this run.
+pub(super) fn is_of_the_run(link: &str, run: &Run) -> bool {
+    link.contains("console.aws.amazon.com/codesuite/codebuild/") && link.contains(&run.id(BUILD))
 }
 
-impl Run<'_> {
-    fn action(&mut self, action: &Action, report: &mut Report) -> Result<()> {
+impl Execution<'_> {
+    /// Carries out all actions, with what is in this run's folder, and says whether they passed.
+    fn stage(&mut self, stage: &Stage, why: &str, artefacts: &Path, report: &mut Report) -> Result<bool> {
+        let mut passed = true;
+        for action in &stage.actions {
+            let name = format!("{}{why}: {}", stage.name, action.name);
+            let _machine = self.run.rehearsal.turns.take("machine");
+            self.run.announce(&name);
+            let began = Instant::now();
+            self.run.before(&name)?;
+            let ended = match self.action(action, artefacts, report) {
+                Ok(()) => Ended::Passed,
+                Err(error) => Ended::Failed(format!("{error:#}")),
+            };
+            passed &= ended == Ended::Passed;
+            report.add(&name, ended, began);
+        }
+        Ok(passed)
+    }
+
+    /// A stage that goes back when it fails does what it did in the last run that succeeded.
+    fn roll_back(&mut self, stage: &Stage, report: &mut Report) -> Result<()> {
+        match (stage.on_failure.as_deref(), self.run.last_good) {
+            (Some("ROLLBACK"), Some(artefacts)) => {
+                let artefacts = artefacts.to_owned();
+                self.stage(stage, ", rolled back", &artefacts, report).map(drop)
+            }
+            (Some("ROLLBACK"), None) => {
+                println!("  there is no run before this one to go back to");
+                Ok(())
+            }
+            (None | Some("FAIL"), _) => Ok(()),
+            (Some(other), _) => bail!("OnFailure {other} is not rehearsed"),
+        }
+    }
+
+    fn action(&mut self, action: &Action, artefacts: &Path, report: &mut Report) -> Result<()> {
         match &action.provider {
             Provider::Connection | Provider::GitHub => {
                 report.replace("Source", "the source is a folder of this machine, without its .git, as in the artefact of a connection");
@@ -136,14 +154,14 @@ impl Run<'_> {
                     "the deploy action of ECS: the revision that the service runs is registered with the images of the \
                      image-definitions file, the service updated and waited for",
                 );
-                self.deploy(action)
+                self.deploy(action, artefacts)
             }
             Provider::Other(name) => bail!("{name} is an action that is not rehearsed"),
         }
     }
 
     fn artefact(&self, name: &str) -> PathBuf {
-        self.folder.join("artefacts").join(name)
+        artefact(&self.run.folder, name)
     }
 
     fn source_action(&mut self, action: &Action) -> Result<()> {
@@ -152,22 +170,18 @@ impl Run<'_> {
         };
         let folder = self.artefact(output);
         fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-        self.source.check_out(&folder)?;
+        self.run.source.check_out(&folder)?;
         fs::remove_dir_all(folder.join(".git")).context("cannot leave .git out")?;
         // A zip archive of CodePipeline need not keep which files are programs.
         read(command("chmod").args(["-R", "a-x,u+X"]).arg(folder.join("ci")))?;
-        let time = read(
-            command("git")
-                .args(["log", "-1", "--format=%aI"])
-                .current_dir(&self.source.folder),
-        )?;
+        let time = self.run.source.time()?;
         let namespace = action.namespace.as_deref().unwrap_or_default();
         for (name, value) in [
-            ("CommitId", self.source.commit.as_str()),
+            ("CommitId", self.run.source.commit.as_str()),
             ("BranchName", "main"),
             ("FullRepositoryName", "example/bifora"),
             ("RepositoryName", "bifora"),
-            ("AuthorDate", time.trim()),
+            ("AuthorDate", time.as_str()),
         ] {
             self.variables
                 .insert(format!("{namespace}.{name}"), value.to_owned());
@@ -207,14 +221,15 @@ impl Run<'_> {
         let [input] = action.inputs.as_slice() else {
             bail!("{} has not one input", action.name)
         };
-        let place = self.folder.join("builds").join(&action.name);
+        let place = self.run.folder.join("builds").join(&action.name);
         let source = place.join("src");
         copy_into(&self.artefact(input).join("."), &source)?;
         let text = fs::read_to_string(source.join(&project.buildspec))
             .with_context(|| format!("the source has no {}", project.buildspec))?;
         let spec = buildspec::read(&text).map_err(|problem| anyhow!("{}: {problem}", project.buildspec))?;
 
-        let id = format!("{}:{BUILD}", project.name);
+        let build = self.run.id(BUILD);
+        let id = format!("{}:{build}", project.name);
         let mut variables: BTreeMap<String, String> = [
             ("AWS_REGION", REGION),
             ("CI", "true"),
@@ -229,8 +244,8 @@ impl Run<'_> {
                 "CODEBUILD_INITIATOR",
                 &format!("codepipeline/{}", self.pipeline.name),
             ),
-            ("CODEBUILD_LOG_PATH", BUILD),
-            ("CODEBUILD_RESOLVED_SOURCE_VERSION", &self.source.commit),
+            ("CODEBUILD_LOG_PATH", &build),
+            ("CODEBUILD_RESOLVED_SOURCE_VERSION", &self.run.source.commit),
             ("CODEBUILD_SRC_DIR", &source.display().to_string()),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -240,16 +255,32 @@ impl Run<'_> {
         for variable in project.environment.iter().chain(&action.environment) {
             variables.insert(variable.name.clone(), self.fill(&variable.value)?);
         }
+        if !project.privileged {
+            // There is a client of Docker's, and no daemon.
+            variables.insert("DOCKER_HOST".to_owned(), "unix:///run/no-daemon.sock".to_owned());
+        }
         let log = place.join("log");
         let done = self
             .host
             .run(&[&spec.shell, "-c"], &script(&spec), &source, &variables, &log)?;
         let ran = fs::read_to_string(&log).unwrap_or_default();
+        let mut commands = 0;
         for line in ran.lines().filter(|line| line.starts_with(MARK)) {
-            report.as_written += 1;
+            commands += 1;
             println!("  {}", line.trim_start_matches(MARK).trim());
         }
+        report.as_written += commands;
         ensure!(done.code == 0, "exit code {}\n{}", done.code, done.tail);
+        let all: usize = spec
+            .phases
+            .iter()
+            .map(|phase| phase.commands.len() + phase.finally.len())
+            .sum();
+        ensure!(
+            commands == all,
+            "{commands} of {all} commands of {} have run",
+            project.buildspec
+        );
         if let (Some(artifacts), [output]) = (&spec.artifacts, action.outputs.as_slice()) {
             let folder = self.artefact(output);
             let base = source.join(artifacts.base_directory.as_deref().unwrap_or("."));
@@ -262,7 +293,7 @@ impl Run<'_> {
     }
 
     /// As ECS's own action: from the revision that the service runs.
-    fn deploy(&self, action: &Action) -> Result<()> {
+    fn deploy(&self, action: &Action, artefacts: &Path) -> Result<()> {
         let value = |name: &str| {
             let value = action.configuration.get(name);
             value.with_context(|| format!("{} has no {name}", action.name))
@@ -270,7 +301,7 @@ impl Run<'_> {
         let [input] = action.inputs.as_slice() else {
             bail!("{} has not one input", action.name)
         };
-        let file = self.artefact(input).join(value("FileName")?);
+        let file = artefact(artefacts, input).join(value("FileName")?);
         let text = fs::read(&file).with_context(|| {
             format!(
                 "the artefact {input} has no {}",
@@ -292,9 +323,10 @@ impl Run<'_> {
             .configuration
             .get("DeploymentTimeout")
             .and_then(|minutes| minutes.parse().ok());
+        let rehearsal = self.run.rehearsal;
+        let aws = |words: &[&str]| rehearsal.session.aws(rehearsal.workspace, words);
         let service = Service {
-            session: self.session,
-            workspace: self.workspace,
+            aws: &aws,
             cluster: value("ClusterName")?,
             name: value("ServiceName")?,
         };
@@ -303,6 +335,11 @@ impl Run<'_> {
         service.update(&revision)?;
         service.wait(&revision, Duration::from_mins(minutes.unwrap_or(60)))
     }
+}
+
+/// The folder of an artefact of a run.
+fn artefact(run: &Path, name: &str) -> PathBuf {
+    run.join("artefacts").join(name)
 }
 
 /// Begins the lines in a build's log that say which command runs.

@@ -7,9 +7,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
-use crate::cloud::Session;
-use crate::workspace::Workspace;
-
 /// What an answer of `describe-task-definition` has that a request to register one may not have.
 const ANSWERED: [&str; 7] = [
     "taskDefinitionArn",
@@ -23,10 +20,8 @@ const ANSWERED: [&str; 7] = [
 
 /// A service that is deployed to.
 pub(super) struct Service<'a> {
-    /// Where it runs.
-    pub(super) session: &'a Session,
-    /// This checkout, which has the command line of AWS.
-    pub(super) workspace: &'a Workspace,
+    /// An answer of the command line of AWS, with the credentials of whoever deploys.
+    pub(super) aws: &'a dyn Fn(&[&str]) -> Result<Value>,
     /// Name of the cluster.
     pub(super) cluster: &'a str,
     /// Name of the service.
@@ -43,13 +38,20 @@ impl Service<'_> {
         Ok(running.to_owned())
     }
 
-    /// Registers `base`, a family or a revision, with other images of containers, and returns the new revision.
+    /// Registers `base`, a family or a revision, with its tags and other images of containers, and returns the new revision.
     pub(super) fn register(&self, base: &str, images: &[(String, String)]) -> Result<String> {
-        let answer = self.session.aws(
-            self.workspace,
-            &["ecs", "describe-task-definition", "--task-definition", base],
-        )?;
+        let answer = (self.aws)(&[
+            "ecs",
+            "describe-task-definition",
+            "--task-definition",
+            base,
+            "--include",
+            "TAGS",
+        ])?;
         let mut definition = answer["taskDefinition"].clone();
+        if answer["tags"].as_array().is_some_and(|tags| !tags.is_empty()) {
+            definition["tags"] = answer["tags"].clone();
+        }
         for (container, image) in images {
             let containers = definition["containerDefinitions"]
                 .as_array_mut()
@@ -67,10 +69,7 @@ impl Service<'_> {
             fields.remove(name);
         }
         let request = definition.to_string();
-        let answer = self.session.aws(
-            self.workspace,
-            &["ecs", "register-task-definition", "--cli-input-json", &request],
-        )?;
+        let answer = (self.aws)(&["ecs", "register-task-definition", "--cli-input-json", &request])?;
         let revision = answer["taskDefinition"]["taskDefinitionArn"].as_str();
         revision
             .map(str::to_owned)
@@ -87,12 +86,7 @@ impl Service<'_> {
             "--task-definition",
             revision,
         ];
-        self.session
-            .aws(
-                self.workspace,
-                &[&["ecs", "update-service"][..], &service].concat(),
-            )
-            .map(drop)
+        (self.aws)(&[&["ecs", "update-service"][..], &service].concat()).map(drop)
     }
 
     /// Waits until it runs nothing but a revision; fails when it has been rolled back or the time is over.
@@ -139,7 +133,7 @@ impl Service<'_> {
             "--services",
             self.name,
         ];
-        let answer = self.session.aws(self.workspace, &words)?;
+        let answer = (self.aws)(&words)?;
         let service = &answer["services"][0];
         // ECS answers with a list of failures, and no error.
         ensure!(

@@ -1,7 +1,7 @@
 //! What came of a rehearsal: jobs, steps, and what stood in for what.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::stand_ins::ENVIRONMENT;
 use crate::terminal;
@@ -10,16 +10,30 @@ use crate::terminal;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
     Passed,
-    /// In this step, for this reason.
+    /// For this reason, which may have several lines.
     Failed(String),
     /// Because one that it requires did not pass.
     NotRun,
 }
 
+/// A job or an action that is over.
+struct Job {
+    name: String,
+    ended: Ended,
+    /// When it began, and when it was over.
+    time: (Instant, Instant),
+}
+
+impl Job {
+    fn took(&self) -> Duration {
+        self.time.1 - self.time.0
+    }
+}
+
 /// What is noted on the way.
 #[derive(Default)]
 pub(super) struct Report {
-    jobs: Vec<(String, Ended, Duration)>,
+    jobs: Vec<Job>,
     /// How many steps ran as they are written.
     pub(super) as_written: usize,
     /// How many steps were replaced, by what they are and why.
@@ -27,15 +41,20 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// Notes how a job ended.
-    pub(super) fn add(&mut self, name: &str, ended: Ended, took: Duration) {
-        let what = match &ended {
-            Ended::Passed => terminal::green("passed"),
-            Ended::Failed(step) => format!("{} {step}", terminal::red("failed:")),
-            Ended::NotRun => terminal::yellow("not run"),
+    /// Notes how a job ended, just now.
+    pub(super) fn add(&mut self, name: &str, ended: Ended, began: Instant) {
+        let job = Job {
+            name: name.to_owned(),
+            ended,
+            time: (began, Instant::now()),
         };
-        println!("  {what} in {}", terminal::duration(took));
-        self.jobs.push((name.to_owned(), ended, took));
+        let took = terminal::duration(job.took());
+        match &job.ended {
+            Ended::Passed => println!("  {} in {took}", terminal::green("passed")),
+            Ended::Failed(reason) => println!("  {} in {took}: {reason}", terminal::red("failed")),
+            Ended::NotRun => println!("  {}", terminal::yellow("not run")),
+        }
+        self.jobs.push(job);
     }
 
     /// Notes a step that something stood in for.
@@ -43,18 +62,27 @@ impl Report {
         *self.replaced.entry((step, why)).or_default() += 1;
     }
 
-    /// How a job ended; none if there was no such job.
-    pub(super) fn ended(&self, name: &str) -> Option<&Ended> {
-        self.jobs
-            .iter()
-            .find(|(job, _, _)| job == name)
-            .map(|(_, ended, _)| ended)
+    fn job(&self, name: &str) -> Option<&Job> {
+        self.jobs.iter().find(|job| job.name == name)
     }
 
-    /// The jobs that did not pass.
+    /// How a job ended; none if there was no such job.
+    pub(super) fn ended(&self, name: &str) -> Option<&Ended> {
+        Some(&self.job(name)?.ended)
+    }
+
+    /// When a job began, and when it was over.
+    pub(super) fn time(&self, name: &str) -> Option<(Instant, Instant)> {
+        Some(self.job(name)?.time)
+    }
+
+    /// The jobs that failed.
     pub(super) fn failed(&self) -> Vec<&str> {
-        let failed = self.jobs.iter().filter(|(_, ended, _)| *ended != Ended::Passed);
-        failed.map(|(name, _, _)| name.as_str()).collect()
+        let failed = self
+            .jobs
+            .iter()
+            .filter(|job| matches!(job.ended, Ended::Failed(_)));
+        failed.map(|job| job.name.as_str()).collect()
     }
 
     /// How many steps in a hundred ran as they are written.
@@ -63,22 +91,25 @@ impl Report {
         self.as_written * 100 / (self.as_written + replaced).max(1)
     }
 
-    /// Prints all of it.
-    pub(super) fn print(&self) {
+    /// Prints all of it; without what stood in, if that has been said before.
+    pub(super) fn print(&self, stand_ins: bool) {
         println!("{}", terminal::bold("━━ what ran"));
         let rows: Vec<_> = self
             .jobs
             .iter()
-            .map(|(name, ended, took)| {
-                let word = match ended {
+            .map(|job| {
+                let word = match job.ended {
                     Ended::Passed => "passed",
                     Ended::Failed(_) => "failed",
                     Ended::NotRun => "not run",
                 };
-                vec![name.clone(), word.to_owned(), terminal::duration(*took)]
+                vec![job.name.clone(), word.to_owned(), terminal::duration(job.took())]
             })
             .collect();
         print!("{}", terminal::table(&rows));
+        if !stand_ins {
+            return;
+        }
         println!("{}", terminal::bold("━━ what stood in for something else"));
         for ((step, why), count) in &self.replaced {
             println!("  {count} × {step}: {why}");

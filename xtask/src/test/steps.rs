@@ -191,10 +191,10 @@ pub(super) const STEPS: [Step; 15] = [
     },
     Step {
         name: "circleci",
-        about: "CircleCI's pipeline, from its own file, deploys itself to the local cloud",
+        about: "CircleCI's pipeline, from its own file, deploys itself to the local cloud; with a fault it does not",
         needs: || Ok(rehearse::REQUIREMENTS.to_vec()),
         run: |session| {
-            rehearse::rehearse(session.workspace, &rehearse::CIRCLECI)?;
+            rehearse::with_every_fault(session.workspace, rehearse::Kind::Circleci)?;
             Ok(Outcome::Passed)
         },
     },
@@ -203,7 +203,7 @@ pub(super) const STEPS: [Step; 15] = [
         about: "CodePipeline's, from its template and buildspecs, too",
         needs: || Ok(rehearse::REQUIREMENTS.to_vec()),
         run: |session| {
-            rehearse::rehearse(session.workspace, &rehearse::CODEPIPELINE)?;
+            rehearse::with_every_fault(session.workspace, rehearse::Kind::Codepipeline)?;
             Ok(Outcome::Passed)
         },
     },

@@ -32,6 +32,7 @@ pub(crate) fn check(
     let given = [
         ("OrgId", "00000000-0000-0000-0000-000000000000"),
         ("ProjectId", "00000000-0000-0000-0000-000000000000"),
+        ("VcsOrigin", "github.com/owner/bifora"),
     ];
     if let Some(root) = sources.yaml(CIRCLECI_ROLE, report) {
         let role = Template::new(root.clone(), inputs(&given));
@@ -120,7 +121,11 @@ fn of_circleci(
                     }
                 }
                 Action::Run(run) => {
-                    for path in public_repositories(&run.command) {
+                    let mut command = run.command.clone();
+                    for (name, value) in &run.environment {
+                        command = command.replace(&format!("${name}"), value);
+                    }
+                    for path in public_repositories(&command) {
                         if path != repository {
                             let what = format!(
                                 "`{}` uses the repository {path}, and {CIRCLECI_ROLE} makes {repository}",

@@ -32,11 +32,45 @@ pub(crate) fn check(sources: &Sources, report: &mut Report) -> Option<Expansion>
     }
     unused(&config, &released, report);
     unused_parameters(&config, root, report);
+    commands(root, report);
     jobs::check(sources, &released, &others, &branch, report);
     for job in released.jobs.iter().chain(&released.left_out) {
         traps::job(job, report);
     }
     Some(released)
+}
+
+/// What stands in the text of commands.
+fn commands(node: &Node, report: &mut Report) {
+    for (key, value) in node.entries() {
+        match value.as_text() {
+            Some(text) if key.name == "command" || key.name == "run" => command(text, value.line, report),
+            _ => commands(value, report),
+        }
+    }
+    for item in node.items() {
+        commands(item, report);
+    }
+}
+
+/// Whoever may start a pipeline chooses its parameters, without a commit that anybody has seen: in a command's text one would be
+/// run, with the credentials that the job has. In the environment it is a value.
+fn command(text: &str, line: usize, report: &mut Report) {
+    for (_, _, placeholder) in placeholders(text) {
+        if let Some(name) = placeholder.strip_prefix("pipeline.parameters.") {
+            let what = format!(
+                "the command would run whatever the parameter `{name}` says: pass it by `environment`"
+            );
+            report.add(CIRCLECI, line, what);
+        }
+    }
+    if text.contains("cargo xtask test") && !text.contains("ci/as-root.sh cargo xtask test") {
+        report.add(
+            CIRCLECI,
+            line,
+            "runs the tests without root, which their last steps need: ci/as-root.sh does".to_owned(),
+        );
+    }
 }
 
 /// The branch whose pipelines may deploy, by the trust of the role.

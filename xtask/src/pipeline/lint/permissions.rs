@@ -56,15 +56,13 @@ pub(crate) fn of_circleci(sources: &Sources, expansion: &Expansion) -> BTreeSet<
     let mut needed = BTreeSet::new();
     let mut need = |names: &[&str]| needed.extend(names.iter().map(|&name| name.to_owned()));
     for job in &expansion.jobs {
-        let mut deploys = None;
+        let mut deploys = false;
         for step in job.steps() {
             match &step.action {
                 Action::Orb { name, .. } if name == "aws-ecr/ecr_login" => {
                     need(&["ecr-public:GetAuthorizationToken", "sts:GetServiceBearerToken"]);
                 }
-                Action::Orb { name, parameters } if name == "aws-ecs/update_service" => {
-                    deploys = Some(parameters);
-                }
+                Action::Orb { name, .. } if name == "aws-ecs/update_service" => deploys = true,
                 Action::Run(run) => {
                     let commands =
                         Commands::read(sources, &run.command, CIRCLECI, step.line, &mut Report::default());
@@ -80,24 +78,15 @@ pub(crate) fn of_circleci(sources: &Sources, expansion: &Expansion) -> BTreeSet<
                 _ => {}
             }
         }
-        if let Work::Orb { name, parameters, .. } = &job.work
-            && name == "aws-ecs/deploy_service_update"
-        {
-            deploys = Some(parameters);
-        }
-        if let Some(parameters) = deploys {
+        deploys |= matches!(&job.work, Work::Orb { name, .. } if name == "aws-ecs/deploy_service_update");
+        if deploys {
             need(&[
                 "ecs:DescribeServices",
                 "ecs:DescribeTaskDefinition",
                 "ecs:UpdateService",
             ]);
-            need(&["ecs:RegisterTaskDefinition", "iam:PassRole"]);
-            if parameters
-                .get("task_definition_tags")
-                .is_some_and(|tags| !tags.is_empty())
-            {
-                need(&["ecs:TagResource"]);
-            }
+            // The orb registers the new revision with the tags of the one before, which service.yml gives it.
+            need(&["ecs:RegisterTaskDefinition", "ecs:TagResource", "iam:PassRole"]);
         }
     }
     needed

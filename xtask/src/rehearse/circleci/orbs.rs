@@ -29,7 +29,10 @@ impl Pipeline<'_> {
                     .get("role_arn")
                     .context("aws-cli/setup has no role_arn")?;
                 variables.insert("ROLE".to_owned(), self.fill(role, place)?);
-                variables.insert("KEY".to_owned(), self.session.oidc_key().display().to_string());
+                variables.insert(
+                    "KEY".to_owned(),
+                    self.run.rehearsal.session.oidc_key().display().to_string(),
+                );
                 variables.insert("CLAIMS".to_owned(), claims());
                 ASSUME_ROLE
             }
@@ -39,13 +42,23 @@ impl Pipeline<'_> {
         self.shell(script, &place.project, &variables, place)
     }
 
+    /// The command of the tests with the one step that takes seconds. What it compiles stays, for the next rehearsal.
+    pub(super) fn quickest_test(&self, command: &str) -> String {
+        let folder = self.run.rehearsal.workspace.target.join("rehearsed-tests");
+        let folder = folder.display().to_string().replace('\'', r"'\''");
+        format!(
+            "mkdir -p '{folder}' && ln -s '{folder}' target && {} fmt",
+            command.trim_end()
+        )
+    }
+
     /// A parameter of an orb, which fills in variables and runs no commands.
     fn fill(&self, text: &str, place: &Place) -> Result<String> {
         ensure!(
             !text.contains("$("),
             "an orb's parameter runs no commands: {text}"
         );
-        let output = self.folder.join("filled");
+        let output = self.run.folder.join("filled");
         let mut variables = place.variables.clone();
         variables.insert("TEXT".to_owned(), text.to_owned());
         variables.insert("OUTPUT".to_owned(), output.display().to_string());
@@ -56,6 +69,18 @@ impl Pipeline<'_> {
             place,
         )?;
         fs::read_to_string(&output).context("a parameter could not be filled in")
+    }
+
+    /// An answer of the command line of AWS, with the credentials that the job has taken.
+    fn aws(&self, words: &[&str], place: &Place) -> Result<serde_json::Value> {
+        let output = self.run.folder.join("answer");
+        let mut variables = place.variables.clone();
+        variables.insert("WORDS".to_owned(), words.join("\n"));
+        variables.insert("OUTPUT".to_owned(), output.display().to_string());
+        self.shell(AWS, &place.project, &variables, place)?;
+        let answer = fs::read(&output).context("there is no answer")?;
+        serde_json::from_slice(&answer)
+            .with_context(|| format!("`aws {}` did not answer in JSON", words.join(" ")))
     }
 
     /// `aws-ecs/deploy_service_update`: from the latest revision of the family, which need not be the one that runs.
@@ -73,9 +98,9 @@ impl Pipeline<'_> {
             parameter("family")?,
             parameter("service_name")?,
         );
+        let aws = |words: &[&str]| self.aws(words, place);
         let service = Service {
-            session: self.session,
-            workspace: self.workspace,
+            aws: &aws,
             cluster: &cluster,
             name: &name,
         };
@@ -128,6 +153,8 @@ credentials=$(aws sts assume-role-with-web-identity --role-arn "$ROLE" --role-se
 read -r id secret session <<<"$credentials"
 echo "export AWS_ACCESS_KEY_ID=$id AWS_SECRET_ACCESS_KEY=$secret AWS_SESSION_TOKEN=$session" >> "$BASH_ENV"
 "#;
+
+const AWS: &str = r#"mapfile -t words <<< "$WORDS" && aws "${words[@]}" --output json > "$OUTPUT""#;
 
 const PUBLIC_LOGIN: &str = "aws ecr-public get-login-password --region us-east-1 | docker login --username AWS --password-stdin public.ecr.aws";
 
