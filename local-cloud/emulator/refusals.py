@@ -1,7 +1,7 @@
 """A registry that refuses a push: for rehearsals, told by a file in the --run folder.
 
-The file `refused-push` has the end of an address, such as `/manifests/v1-arm64`. A manifest is refused there as by a registry in
-trouble: when all of its layers have come.
+The file `refused-push` has the end of an address, such as `/manifests/v1-arm64`. A manifest is refused there as by a
+registry in trouble: when all of its layers have come.
 """
 
 from ministack.services import ecr

@@ -2,6 +2,7 @@
 
 import asyncio
 import http.client
+import importlib
 import logging
 import os
 import shutil
@@ -18,6 +19,20 @@ log = logging.getLogger("emulator")
 API_WITHIN = 60.0
 HAPROXY_STOP_WITHIN = 1.5
 IDLE_SECONDS = 120  # of connections between HAProxy and the API; HAProxy ends them first
+# What is imported for what it changes in MiniStack.
+PATCHES = (
+    "cloudformation",
+    "ecr_public",
+    "ecs",
+    "ecs_permissions",
+    "elbv2_api",
+    "health",
+    "iam",
+    "load_balancer",
+    "metadata",
+    "refusals",
+    "scheduler",
+)
 TLS_FILES = ("server.pem", "oidc.pub")
 
 
@@ -134,21 +149,11 @@ def _assemble(options: settings.Settings, api_port: int, addresses: list[str]):
     """Imports MiniStack, and with them the modules that patch it."""
     from ministack import app
 
-    from emulator import (
-        cloudformation,
-        ecr_public,
-        ecs,
-        elbv2_api,
-        health,
-        iam,
-        load_balancer,
-        metadata,
-        refusals,
-        scheduler,
-    )
+    for name in PATCHES:
+        importlib.import_module(f"emulator.{name}")
+    from emulator import ecs, health, load_balancer, scheduler
 
-    patches = (cloudformation, ecr_public, ecs, elbv2_api, health, iam, load_balancer, metadata, refusals, scheduler)
-    log.info("ministack %s with %d patches", upstream.VERSION, len(patches))
+    log.info("ministack %s with %d patches", upstream.VERSION, len(PATCHES))
 
     def follow() -> None:
         health.start()

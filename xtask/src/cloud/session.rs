@@ -19,7 +19,7 @@ use crate::interrupt;
 use crate::workspace::Workspace;
 
 /// The file of the local AWS that says which pushes its registries refuse.
-const REFUSED: &str = "refused-push";
+const REFUSED: &str = "aws/refused-push";
 
 /// A running cloud with the service in it. Dropping it ends it.
 pub(crate) struct Session {

@@ -93,13 +93,16 @@ impl Fault {
                     native().name()
                 )
             }),
+            // Not compiled at all: some program of the machine that builds.
             Self::WrongArchitecture => change("Dockerfile", |text| {
-                let finished = "touch --date=";
-                let program_of_the_builder = format!(
-                    "if [ \"${{TARGETARCH}}\" = {} ]; then cp \"$(command -v env)\" /bifora/bifora; fi && \\\n    ",
-                    foreign().debian()
+                let compiled = "    ci/compile.sh \"${TARGETARCH}\" && \\\n    mv target/dist/cargo/*-unknown-linux-gnu/release/bifora \
+                                /bifora/bifora && \\\n";
+                let taken = format!(
+                    "    if [ \"${{TARGETARCH}}\" = {} ]; then cp \"$(command -v env)\" /bifora/bifora; else \\\n{}; fi && \\\n",
+                    foreign().debian(),
+                    compiled.trim_end_matches(" && \\\n")
                 );
-                text.replace(finished, &format!("{program_of_the_builder}{finished}"))
+                text.replace(compiled, &taken)
             }),
             Self::NoService => vec![
                 Change {
