@@ -15,12 +15,13 @@ FROM --platform=${BUILDPLATFORM} ${RUST_IMAGE} AS crates
 ENV CARGO_HOME=/cargo
 WORKDIR /bifora
 COPY Cargo.toml Cargo.lock ./
-COPY xtask/Cargo.toml xtask/
 COPY benches/baseline/Cargo.toml benches/baseline/
+COPY image/Cargo.toml image/
+COPY xtask/Cargo.toml xtask/
 # In place of our own sources, programs that do nothing.
-RUN mkdir -p src xtask/src benches/baseline/src && \
-    touch src/lib.rs && \
-    for program in build.rs src/main.rs xtask/src/main.rs benches/baseline/src/main.rs; do \
+RUN mkdir -p src benches/baseline/src image/src xtask/src && \
+    touch src/lib.rs image/src/lib.rs && \
+    for program in build.rs src/main.rs benches/baseline/src/main.rs xtask/src/main.rs; do \
       echo 'fn main() {}' > "${program}" || exit; \
     done && \
     for attempt in 1 2 3; do \
@@ -39,11 +40,12 @@ RUN ci/compile.sh "${TARGETARCH}"
 COPY build.rs ./
 COPY static static
 COPY templates templates
+COPY image/src image/src
 COPY src src
 # Facts of the commit, which the binary tells: there is no git here to ask.
 ARG SOURCE_DATE_EPOCH VERGEN_GIT_SHA VERGEN_GIT_BRANCH VERGEN_GIT_COMMIT_TIMESTAMP VERGEN_GIT_DIRTY
 # Newer than the programs that do nothing, or cargo would take these for our own.
-RUN touch build.rs src/lib.rs src/main.rs && \
+RUN touch build.rs image/src/lib.rs src/lib.rs src/main.rs && \
     ci/compile.sh "${TARGETARCH}" && \
     mv target/dist/cargo/*-unknown-linux-gnu/release/bifora /bifora/bifora && \
     touch --date="@${SOURCE_DATE_EPOCH:-0}" /bifora/bifora

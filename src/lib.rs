@@ -11,6 +11,7 @@
 //! - Foreign input passes through [`environment`], [`text`], [`link`] and [`forge`]; people read it as the sections of [`report`].
 
 pub mod arch;
+pub mod attest;
 pub mod build_info;
 pub mod build_report;
 pub mod circleci;

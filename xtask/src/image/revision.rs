@@ -6,13 +6,14 @@ use crate::command::{command, read};
 use crate::workspace::Workspace;
 
 /// What goes into an image; the rest of the repository may differ without making it another version.
-const INPUTS: [&str; 9] = [
+const INPUTS: [&str; 10] = [
     ".dockerignore",
     "Cargo.lock",
     "Cargo.toml",
     "Dockerfile",
     "build.rs",
     "ci",
+    "image",
     "src",
     "static",
     "templates",
