@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::digest::{Digest, NotADigest};
+use crate::text::shown;
 
 /// The name of the file.
 pub const FILE: &str = "bifora-lock.json";
@@ -213,7 +214,7 @@ impl<'a> Object<'a> {
             None => Ok(()),
             Some(other) => Err(Invalid(format!(
                 "{} is no field of a release lock; here it has {all}",
-                shown(&self.path(other))
+                format_args!("`{}`", shown(&self.path(other)))
             ))),
         }
     }
@@ -235,20 +236,9 @@ impl<'a> Object<'a> {
 
 fn wrong(field: &str, value: &Value, right: &dyn fmt::Display) -> Invalid {
     Invalid(format!(
-        "{field} is {}, and has to be {right}",
+        "{field} is `{}`, and has to be {right}",
         shown(&value.to_string())
     ))
-}
-
-/// A text of the file, fit to show: one line, and not too long.
-fn shown(text: &str) -> String {
-    let mut shown: String = text.chars().take(100).flat_map(char::escape_debug).collect();
-    // The quotes of JSON are no danger.
-    shown = shown.replace("\\\"", "\"");
-    if text.chars().nth(100).is_some() {
-        shown.push('…');
-    }
-    format!("`{shown}`")
 }
 
 impl fmt::Display for Invalid {

@@ -1,8 +1,9 @@
 //! The two architectures that Bifora is built for, and what each is called by Rust, Debian, GCC, QEMU and ELF.
 
 use anyhow::{Result, bail};
+use bifora_image::elf::{self, Elf};
+use bifora_image::platform::Platform;
 use clap::ValueEnum;
-use object::elf::{EM_AARCH64, EM_X86_64, Machine};
 
 /// An architecture that a binary is built for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -103,11 +104,16 @@ impl Arch {
         }
     }
 
-    /// `e_machine` of an ELF file for this architecture.
-    pub(crate) const fn elf_machine(self) -> Machine {
+    /// [`Self::platform`], to be compared with what an image claims.
+    pub(crate) fn image_platform(self) -> Platform {
+        Platform::of("linux", self.debian())
+    }
+
+    /// What an ELF file for this architecture says.
+    pub(crate) const fn elf(self) -> Elf {
         match self {
-            Self::X86_64 => EM_X86_64,
-            Self::Aarch64 => EM_AARCH64,
+            Self::X86_64 => elf::X86_64,
+            Self::Aarch64 => elf::AARCH64,
         }
     }
 }

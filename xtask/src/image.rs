@@ -1,14 +1,14 @@
 //! `cargo xtask image`: the container images of both architectures under one tag, built by the Dockerfile and checked.
 
-mod archive;
 mod check;
+mod release;
 mod revision;
 
 use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Subcommand};
 
 use crate::arch::Arch;
@@ -18,6 +18,7 @@ use crate::setup::Consent;
 use crate::terminal;
 use crate::workspace::Workspace;
 
+use check::Found;
 pub(crate) use revision::Revision;
 
 /// The name of the image, and of the repository that it is pushed to.
@@ -32,9 +33,9 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Build the image for both architectures, and check it
+    /// Build the image for both architectures, check it, and write its release lock
     Build(Build),
-    /// Check an image: platforms, machine of every ELF file, user, size
+    /// Check an image: platforms, machine of every ELF file, user, size, release lock
     Check(Check),
 }
 
@@ -61,6 +62,9 @@ struct Check {
     /// The architectures that it must have, and no others; both, without this
     #[arg(long, value_name = "ARCH")]
     arch: Vec<Arch>,
+    /// The release lock that it must be the image of; without IMAGE the one that `image build` wrote
+    #[arg(long, value_name = "FILE")]
+    lock: Option<PathBuf>,
     #[command(flatten)]
     consent: Consent,
 }
@@ -76,34 +80,57 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
             require_tag(&tag)?;
             let image = format!("{NAME}:{tag}");
             let start = Instant::now();
+            let cargo_lock = release::cargo_lock(workspace)?;
+            let lock = release::file(workspace);
+            // From here on it would be that of another image.
+            fs::remove_file(&lock).ok();
             build(workspace, &docker, &archs, &image, &revision)?;
             println!("Built {image} in {}.", terminal::duration(start.elapsed()));
-            check(&docker, &image, &archs)?;
+            let found = found(&docker, &image, &archs)?;
+            if archs == Arch::ALL {
+                let released = release::of(&found, &revision.commit, cargo_lock)?;
+                require_digest(&docker, &image, released.index.as_str())?;
+                fs::create_dir_all(workspace.dist()).context("cannot create target/dist")?;
+                released.write(&lock)?;
+                println!("Wrote {}.", workspace.relative(&lock));
+            } else {
+                println!("A release has both architectures, and so there is no release lock.");
+            }
             if let Some(registry) = &arguments.push {
                 let target = format!("{}/{image}", registry.trim_end_matches('/'));
                 push(&docker, &image, &target)?;
+                if let Some(index) = &found.contents.root {
+                    require_pushed(&docker, &target, index.as_str())?;
+                }
                 println!("Pushed {target}.");
             }
             Ok(())
         }
-        Command::Check(arguments) => {
-            let archs = chosen(&arguments.arch);
-            if let Some(file) = arguments
-                .image
-                .as_ref()
-                .map(PathBuf::from)
-                .filter(|path| path.exists())
-            {
-                return check::archive(&file, &archs);
-            }
-            let docker = Docker::find(workspace, arguments.consent)?;
-            let image = match &arguments.image {
-                Some(image) => image.clone(),
-                None => format!("{NAME}:{}", Revision::of(workspace)?.tag()),
-            };
-            check(&docker, &image, &archs)
-        }
+        Command::Check(arguments) => examine(workspace, arguments),
     }
+}
+
+/// `image check`.
+fn examine(workspace: &Workspace, arguments: &Check) -> Result<()> {
+    let archs = chosen(&arguments.arch);
+    let file = arguments.image.as_ref().map(PathBuf::from);
+    let found = if let Some(file) = file.filter(|path| path.exists()) {
+        check::archive(&file, &archs)?
+    } else {
+        let docker = Docker::find(workspace, arguments.consent)?;
+        let image = match &arguments.image {
+            Some(image) => image.clone(),
+            None => format!("{NAME}:{}", Revision::of(workspace)?.tag()),
+        };
+        found(&docker, &image, &archs)?
+    };
+    let written = || Some(release::file(workspace)).filter(|file| arguments.image.is_none() && file.exists());
+    let Some(lock) = arguments.lock.clone().or_else(written) else {
+        return Ok(());
+    };
+    release::compare(&found, &lock)?;
+    println!("It is the image of {}.", workspace.relative(&lock));
+    Ok(())
 }
 
 /// Both architectures if none was chosen; each once.
@@ -162,6 +189,11 @@ pub(crate) fn push(docker: &Docker, image: &str, target: &str) -> Result<()> {
 
 /// Checks an image of the engine's store.
 pub(crate) fn check(docker: &Docker, image: &str, archs: &[Arch]) -> Result<()> {
+    found(docker, image, archs).map(drop)
+}
+
+/// The same, and what was found.
+fn found(docker: &Docker, image: &str, archs: &[Arch]) -> Result<Found> {
     let folder = std::env::temp_dir().join(format!("bifora-image-{}", std::process::id()));
     fs::create_dir(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let file = folder.join("image.tar");
@@ -177,6 +209,38 @@ pub(crate) fn check(docker: &Docker, image: &str, archs: &[Arch]) -> Result<()> 
     };
     fs::remove_dir_all(&folder).ok();
     result
+}
+
+/// Fails unless the engine has the image under this digest, which is what it pushes: an export could have made another
+/// index.
+fn require_digest(docker: &Docker, image: &str, digest: &str) -> Result<()> {
+    let inspect = ["image", "inspect", "--format", "{{.Id}}", image];
+    let own = command::read(docker.command().args(inspect))?;
+    ensure!(
+        own.trim() == digest,
+        "the engine has {image} as {}, and has saved it as {digest}",
+        own.trim()
+    );
+    Ok(())
+}
+
+/// Fails unless the registry has the image under this digest.
+fn require_pushed(docker: &Docker, target: &str, digest: &str) -> Result<()> {
+    let inspect = [
+        "buildx",
+        "imagetools",
+        "inspect",
+        "--format",
+        "{{.Manifest.Digest}}",
+        target,
+    ];
+    let there = command::read(docker.command().args(inspect))?;
+    ensure!(
+        there.trim() == digest,
+        "{target} is {} in the registry, and {digest} was built",
+        there.trim()
+    );
+    Ok(())
 }
 
 /// The names after `ARG` in a Dockerfile.

@@ -1,61 +1,115 @@
-//! Whether an image is what it says: each platform, its configuration and every program inside agree.
+//! Whether an image is what it says, and what a release of Bifora has to be: each platform, its configuration and every
+//! program inside agree, and nothing is there that does not belong.
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
+use bifora_image::archive::{Archive, Contents, Image, Layers};
+use bifora_image::digest::Digest;
+use bifora_image::inspect::{ImageReport, Liar};
 
-use super::archive::{Archive, Image};
 use crate::arch::Arch;
-use crate::{elf, terminal};
+use crate::terminal;
 
 /// How much one architecture's image may have, in bytes: as it is sent, and on a disk.
 const COMPRESSED_BAR: u64 = 3_000_000;
 /// See [`COMPRESSED_BAR`].
 const UNPACKED_BAR: u64 = 6_000_000;
 
+/// An image that was looked at.
+pub(super) struct Found {
+    /// What it claims.
+    pub(super) contents: Contents,
+    /// What is in the image of each platform.
+    pub(super) inside: Vec<Inside>,
+}
+
+/// What is in the image of a platform.
+pub(super) struct Inside {
+    layers: Layers,
+    /// The files of its layers beside the binary.
+    others: Vec<String>,
+    /// Digest of the binary.
+    pub(super) binary: Option<Digest>,
+}
+
+impl Found {
+    /// Reads the image in a file or a folder.
+    pub(super) fn read(path: &Path) -> Result<Self> {
+        let archive = Archive::open(path)?;
+        let contents = archive.contents()?;
+        let inside = contents.images.iter().map(|image| {
+            let (mut others, mut binary) = (Vec::new(), None);
+            let layers = archive.layers(image, &mut |file, content| {
+                if file.path == "bifora" {
+                    binary = Some(Digest::of_reader(content)?);
+                } else {
+                    others.push(format!("/{}", file.path));
+                }
+                Ok(())
+            })?;
+            Ok(Inside {
+                layers,
+                others,
+                binary,
+            })
+        });
+        Ok(Self {
+            inside: inside.collect::<Result<_>>()?,
+            contents,
+        })
+    }
+
+    /// Each platform's image, with what is in it.
+    pub(super) fn images(&self) -> impl Iterator<Item = (&Image, &Inside)> {
+        self.contents.images.iter().zip(&self.inside)
+    }
+}
+
 /// Checks the image in a file, prints what it found, and fails naming everything that is wrong.
-pub(super) fn archive(path: &Path, archs: &[Arch]) -> Result<()> {
-    let images = Archive::open(path)?.images()?;
+pub(super) fn archive(path: &Path, archs: &[Arch]) -> Result<Found> {
+    let found = Found::read(path)?;
     let heading = ["platform", "manifest", "sent", "bar", "unpacked", "bar", "user"];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
-    for image in &images {
+    for (image, inside) in found.images() {
         rows.push(vec![
-            image.platform.clone().unwrap_or_else(|| declared(image)),
-            image.digest.chars().take(19).collect(),
-            terminal::megabytes(image.compressed),
+            image.claim().to_string(),
+            image.digest.as_ref().map_or("none", Digest::short).to_owned(),
+            terminal::megabytes(inside.layers.sent),
             format!("≤ {}", terminal::megabytes(COMPRESSED_BAR)),
-            terminal::megabytes(unpacked(image)),
+            terminal::megabytes(inside.layers.unpacked),
             format!("≤ {}", terminal::megabytes(UNPACKED_BAR)),
-            user(image).to_owned(),
+            image.config.user.clone(),
         ]);
     }
     print!("{}", terminal::table(&rows));
-    let faults = faults(&images, archs);
+    let faults = faults(&found, archs);
     if faults.is_empty() {
         println!("Index, configurations and programs agree.");
-        return Ok(());
+        return Ok(found);
     }
     bail!("the image is not as it should be:\n  {}", faults.join("\n  "))
 }
 
 /// Everything that is wrong, one line each.
-fn faults(images: &[Image], archs: &[Arch]) -> Vec<String> {
+fn faults(found: &Found, archs: &[Arch]) -> Vec<String> {
     let mut faults = Vec::new();
-    for arch in archs {
+    let claims = |image: &Image, arch: Arch| image.claim().agrees_with(&arch.image_platform());
+    for &arch in archs {
         let platform = arch.platform();
-        match images.iter().filter(|image| claims(image, platform)).count() {
+        match found.images().filter(|(image, _)| claims(image, arch)).count() {
             1 => {}
             0 => faults.push(format!("the index has no image for {platform}")),
             several => faults.push(format!("the index has {several} images for {platform}")),
         }
     }
-    for image in images {
-        match archs.iter().copied().find(|arch| claims(image, arch.platform())) {
-            Some(arch) => faults.extend(faults_of(image, arch)),
+    for (image, inside) in found.images() {
+        match archs.iter().copied().find(|arch| claims(image, *arch)) {
+            Some(arch) => faults.extend(faults_of(image, inside, arch)),
             None => faults.push(format!(
                 "{} is for {}, which is none of {}",
-                image.digest,
-                image.platform.clone().unwrap_or_else(|| declared(image)),
+                image.digest.as_ref().map_or("an image", Digest::as_str),
+                image.claim(),
                 archs
                     .iter()
                     .map(|arch| arch.platform())
@@ -64,54 +118,48 @@ fn faults(images: &[Image], archs: &[Arch]) -> Vec<String> {
             )),
         }
     }
+    // What an engine passes over `docker manifest` does not.
+    let skipped = found.contents.skipped.iter();
+    faults.extend(
+        skipped.map(|skipped| format!("the index names {} as well: {}", skipped.digest, skipped.why)),
+    );
     faults
 }
 
-fn faults_of(image: &Image, arch: Arch) -> Vec<String> {
+fn faults_of(image: &Image, inside: &Inside, arch: Arch) -> Vec<String> {
     let platform = arch.platform();
     let mut faults = Vec::new();
     let mut fault = |text: String| faults.push(format!("{platform}: {text}"));
-    if declared(image) != platform {
-        fault(format!("its configuration says {}", declared(image)));
+    for liar in ImageReport::new(image, &inside.layers.programs, &[]).liars {
+        fault(match liar {
+            Liar::Index { .. } => "its configuration and its programs are for another platform".to_owned(),
+            Liar::Config { claims } => format!("its configuration says {claims}"),
+            Liar::Program { path, machine, .. } => {
+                format!("{path} is for {machine}, and has to be for {}", arch.name())
+            }
+        });
     }
-    for file in image.files.iter().filter(|file| !file.elf.is_empty()) {
-        match elf::machine(&file.elf).context("not a 64-bit ELF file") {
-            Ok(machine) if machine == arch.elf_machine() => {}
-            Ok(machine) => fault(format!(
-                "/{} is for ELF machine {machine:?}, and {} is {:?}",
-                file.path,
-                arch.name(),
-                arch.elf_machine()
-            )),
-            Err(error) => fault(format!("/{}: {error:#}", file.path)),
-        }
-    }
-    let unexpected: Vec<_> = image
-        .files
-        .iter()
-        .filter(|file| file.path != "bifora")
-        .map(|file| format!("/{}", file.path))
-        .collect();
-    if !unexpected.is_empty() {
+    if !inside.others.is_empty() {
         fault(format!(
             "it holds more than the binary: {}",
-            unexpected.join(", ")
+            inside.others.join(", ")
         ));
     }
-    if !image
-        .files
+    if !inside
+        .layers
+        .programs
         .iter()
-        .any(|file| file.path == "bifora" && !file.elf.is_empty())
+        .any(|program| program.path == "/bifora")
     {
         fault("it has no program /bifora".to_owned());
     }
-    let id = user(image).split(':').next().unwrap_or_default();
+    let id = image.config.user.split(':').next().unwrap_or_default();
     if !id.parse::<u32>().is_ok_and(|id| id > 0) {
         fault(format!("its user is `{id}`, and has to be a number above 0"));
     }
     for (what, size, bar) in [
-        ("compressed", image.compressed, COMPRESSED_BAR),
-        ("unpacked", unpacked(image), UNPACKED_BAR),
+        ("compressed", inside.layers.sent, COMPRESSED_BAR),
+        ("unpacked", inside.layers.unpacked, UNPACKED_BAR),
     ] {
         if size > bar {
             let (size, bar) = (terminal::megabytes(size), terminal::megabytes(bar));
@@ -121,162 +169,102 @@ fn faults_of(image: &Image, arch: Arch) -> Vec<String> {
     faults
 }
 
-/// Whether the image is for this platform by its index, or where none says so by its configuration.
-fn claims(image: &Image, platform: &str) -> bool {
-    image.platform.as_deref().unwrap_or(&declared(image)) == platform
-}
-
-/// The platform that its configuration says.
-fn declared(image: &Image) -> String {
-    let field = |name: &str| image.config[name].as_str().unwrap_or("?");
-    format!("{}/{}", field("os"), field("architecture"))
-}
-
-fn user(image: &Image) -> &str {
-    image.config["config"]["User"].as_str().unwrap_or_default()
-}
-
-fn unpacked(image: &Image) -> u64 {
-    image.files.iter().map(|file| file.size).sum()
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::fs;
-    use std::path::PathBuf;
 
-    use serde_json::{Value, json};
-    use sha2::{Digest, Sha256};
+    use bifora_image::draft::{self, Draft, ImageDraft};
+    use serde_json::Value;
 
-    use super::super::archive::hex;
     use super::*;
 
-    /// An archive that is written file by file, so that each test can get one thing wrong.
-    struct Draft(tar::Builder<Vec<u8>>);
-
-    impl Draft {
-        fn add(&mut self, path: &str, content: &[u8]) {
-            let mut header = tar::Header::new_gnu();
-            header.set_size(content.len() as u64);
-            header.set_mode(0o644);
-            self.0.append_data(&mut header, path, content).expect("in memory");
-        }
-
-        fn blob(&mut self, content: &[u8]) -> Value {
-            let hash = hex(&Sha256::digest(content));
-            self.add(&format!("blobs/sha256/{hash}"), content);
-            json!({ "digest": format!("sha256:{hash}"), "size": content.len() })
-        }
-
-        fn image(&mut self, claimed: Arch, declared: Arch, user: &str, files: &[(&str, &[u8])]) -> Value {
-            let mut layer = Self(tar::Builder::new(Vec::new()));
-            for (path, content) in files {
-                layer.add(path, content);
-            }
-            let layer = self.blob(&layer.0.into_inner().expect("in memory"));
-            let config = json!({
-                "os": "linux", "architecture": declared.debian(), "config": { "User": user }
-            });
-            let config = self.blob(config.to_string().as_bytes());
-            let manifest = json!({ "config": config, "layers": [layer] });
-            let mut descriptor = self.blob(manifest.to_string().as_bytes());
-            descriptor["platform"] = json!({ "os": "linux", "architecture": claimed.debian() });
-            descriptor
-        }
-
-        fn check(mut self, manifests: &[Value], name: &str) -> Result<()> {
-            let inner = self.blob(json!({ "manifests": manifests }).to_string().as_bytes());
-            self.add(
-                "index.json",
-                json!({ "manifests": [inner] }).to_string().as_bytes(),
-            );
-            let path = temporary(name);
-            fs::write(&path, self.0.into_inner().expect("in memory")).expect("writable");
-            let result = archive(&path, &Arch::ALL);
-            fs::remove_file(path).expect("removable");
-            result
-        }
-    }
-
-    fn temporary(name: &str) -> PathBuf {
-        std::env::temp_dir().join(format!("bifora-check-{name}-{}.tar", std::process::id()))
-    }
-
-    fn draft() -> Draft {
-        Draft(tar::Builder::new(Vec::new()))
-    }
-
     /// The head of an ELF file that has nothing else.
-    fn program(arch: Arch) -> Vec<u8> {
-        let mut head = vec![0; 64];
-        head[..8].copy_from_slice(b"\x7fELF\x02\x01\x01\0");
-        head[18..20].copy_from_slice(&arch.elf_machine().0.to_le_bytes());
-        head
+    pub(in super::super) fn program(arch: Arch) -> Vec<u8> {
+        draft::program(arch.elf())
     }
 
-    fn good(draft: &mut Draft, arch: Arch) -> Value {
-        draft.image(arch, arch, "65532:65532", &[("bifora", &program(arch))])
+    /// What one gets wrong: by the index, by the configuration, the user, the files.
+    fn image<'a>(claimed: Arch, declared: Arch, user: &'a str, files: &[(&str, &[u8])]) -> ImageDraft<'a> {
+        ImageDraft {
+            config: declared.platform(),
+            user,
+            ..ImageDraft::new(claimed.platform(), files)
+        }
     }
 
-    fn errors_with(name: &str, wrong: impl FnOnce(&mut Draft) -> Value) -> String {
-        let mut draft = draft();
-        let images = [good(&mut draft, Arch::X86_64), wrong(&mut draft)];
-        format!("{:#}", draft.check(&images, name).expect_err(name))
+    pub(in super::super) fn good(arch: Arch) -> ImageDraft<'static> {
+        image(arch, arch, "65532:65532", &[("bifora", &program(arch))])
+    }
+
+    fn check(mut draft: Draft, manifests: &[Value]) -> Result<Found> {
+        draft.index(manifests);
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("image.tar");
+        draft.write_tar(&path);
+        archive(&path, &Arch::ALL)
+    }
+
+    fn errors_with(wrong: &ImageDraft<'_>) -> String {
+        let mut draft = Draft::default();
+        let images = [draft.image(&good(Arch::X86_64)), draft.image(wrong)];
+        let error = check(draft, &images).err().expect("something is wrong");
+        format!("{error:#}")
     }
 
     #[test]
     fn two_honest_images_pass() {
-        let mut draft = draft();
-        let images = Arch::ALL.map(|arch| good(&mut draft, arch));
-        draft.check(&images, "honest").expect("nothing is wrong");
+        let mut draft = Draft::default();
+        let images = Arch::ALL.map(|arch| draft.image(&good(arch)));
+        check(draft, &images).expect("nothing is wrong");
     }
 
     #[test]
     fn a_missing_or_doubled_platform_is_named() {
-        let mut one = draft();
-        let images = [good(&mut one, Arch::X86_64)];
-        let error = one
-            .check(&images, "missing")
-            .expect_err("one is missing")
-            .to_string();
+        let mut one = Draft::default();
+        let images = [one.image(&good(Arch::X86_64))];
+        let error = check(one, &images).err().expect("one is missing").to_string();
         assert!(error.contains("no image for linux/arm64"), "{error}");
-        let error = errors_with("doubled", |draft| {
-            draft.image(
-                Arch::X86_64,
-                Arch::X86_64,
-                "1",
-                &[("bifora", &program(Arch::X86_64))],
-            )
-        });
+        let error = errors_with(&image(
+            Arch::X86_64,
+            Arch::X86_64,
+            "1",
+            &[("bifora", &program(Arch::X86_64))],
+        ));
         assert!(error.contains("2 images for linux/amd64"), "{error}");
     }
 
     #[test]
+    fn what_is_beside_the_images_is_named() {
+        let mut draft = Draft::default();
+        let mut images = Arch::ALL.map(|arch| draft.image(&good(arch))).to_vec();
+        images.push(draft.image(&ImageDraft::new("unknown/unknown", &[("a", b"x")])));
+        let error = check(draft, &images).err().expect("one too many").to_string();
+        assert!(error.contains("as well: it is no image"), "{error}");
+    }
+
+    #[test]
     fn a_program_for_another_machine_is_named() {
-        let error = errors_with("machine", |draft| {
-            draft.image(
-                Arch::Aarch64,
-                Arch::Aarch64,
-                "1",
-                &[("bifora", &program(Arch::X86_64))],
-            )
-        });
+        let files: [(&str, &[u8]); 1] = [("bifora", &program(Arch::X86_64))];
+        let error = errors_with(&image(Arch::Aarch64, Arch::Aarch64, "1", &files));
         assert!(
-            error.contains("linux/arm64: /bifora is for ELF machine"),
+            error.contains("linux/arm64: /bifora is for x86_64, and has to be for aarch64"),
+            "{error}"
+        );
+        let error = errors_with(&image(Arch::Aarch64, Arch::X86_64, "1", &files));
+        assert!(
+            error.contains("linux/arm64: its configuration and its programs are for another platform"),
             "{error}"
         );
     }
 
     #[test]
     fn a_configuration_that_contradicts_the_index_is_named() {
-        let error = errors_with("declared", |draft| {
-            draft.image(
-                Arch::Aarch64,
-                Arch::X86_64,
-                "1",
-                &[("bifora", &program(Arch::Aarch64))],
-            )
-        });
+        let error = errors_with(&image(
+            Arch::Aarch64,
+            Arch::X86_64,
+            "1",
+            &[("bifora", &program(Arch::Aarch64))],
+        ));
         assert!(
             error.contains("linux/arm64: its configuration says linux/amd64"),
             "{error}"
@@ -286,30 +274,24 @@ mod tests {
     #[test]
     fn root_and_names_of_users_are_refused() {
         for user in ["", "0", "root", "0:0"] {
-            let error = errors_with("user", |draft| {
-                draft.image(
-                    Arch::Aarch64,
-                    Arch::Aarch64,
-                    user,
-                    &[("bifora", &program(Arch::Aarch64))],
-                )
-            });
+            let error = errors_with(&image(
+                Arch::Aarch64,
+                Arch::Aarch64,
+                user,
+                &[("bifora", &program(Arch::Aarch64))],
+            ));
             assert!(error.contains("has to be a number above 0"), "{user}: {error}");
         }
     }
 
     #[test]
     fn more_than_the_binary_and_too_large_a_binary_are_refused() {
-        let error = errors_with("more", |draft| {
-            let files: [(&str, &[u8]); 2] = [("bifora", &program(Arch::Aarch64)), ("etc/passwd", b"x")];
-            draft.image(Arch::Aarch64, Arch::Aarch64, "1", &files)
-        });
+        let files: [(&str, &[u8]); 2] = [("bifora", &program(Arch::Aarch64)), ("etc/passwd", b"x")];
+        let error = errors_with(&image(Arch::Aarch64, Arch::Aarch64, "1", &files));
         assert!(error.contains("more than the binary: /etc/passwd"), "{error}");
-        let error = errors_with("large", |draft| {
-            let mut large = program(Arch::Aarch64);
-            large.resize(7_000_000, 0);
-            draft.image(Arch::Aarch64, Arch::Aarch64, "1", &[("bifora", &large)])
-        });
+        let mut large = program(Arch::Aarch64);
+        large.resize(7_000_000, 0);
+        let error = errors_with(&image(Arch::Aarch64, Arch::Aarch64, "1", &[("bifora", &large)]));
         assert!(
             error.contains("7.00 MB unpacked, and 6.00 MB is the most"),
             "{error}"
@@ -318,19 +300,25 @@ mod tests {
 
     #[test]
     fn a_blob_that_was_changed_is_named() {
-        let path = temporary("changed");
-        let mut draft = draft();
-        let image = good(&mut draft, Arch::X86_64);
-        let hash = image["digest"]
-            .as_str()
-            .expect("a digest")
-            .trim_start_matches("sha256:")
-            .to_owned();
-        draft.add(&format!("blobs/sha256/{hash}"), b"{}");
-        let error = format!("{:#}", draft.check(&[image], "changed").expect_err("changed"));
-        assert!(error.contains("is not what its name says"), "{error}");
-        fs::write(&path, b"not a tar file").expect("writable");
-        archive(&path, &Arch::ALL).expect_err("no archive");
-        fs::remove_file(path).expect("removable");
+        let mut draft = Draft::default();
+        let image = draft.image(&good(Arch::X86_64));
+        let digest = image["digest"].as_str().expect("a digest");
+        let blob = digest.replace("sha256:", "blobs/sha256/");
+        let folder = tempfile::tempdir().expect("a folder");
+        draft.index(std::slice::from_ref(&image));
+        draft.write_folder(folder.path());
+        let path = folder.path().join(&blob);
+        let changed = fs::read_to_string(&path)
+            .expect("readable")
+            .replace("layers", "LAYERS");
+        fs::write(&path, changed).expect("writable");
+        let error = archive(folder.path(), &Arch::ALL)
+            .err()
+            .expect("changed")
+            .to_string();
+        assert!(
+            error.contains(&blob) && error.contains("is not what its name says"),
+            "{error}"
+        );
     }
 }
