@@ -1,9 +1,10 @@
 //! The command line, declared; and its errors in one line each.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::build_info::BuildInfo;
@@ -36,6 +37,7 @@ const EXAMPLES: &str = "Examples:
   bifora --log-level debug  serve, and log every request
   bifora info               show what is known about this build and this machine
   bifora healthcheck        check the server on this machine
+  bifora inspect-image FILE check that a saved image is for the architecture it says
 
 Exit codes: 0 success, 1 failure, 2 bad usage, 130 ended by a second signal.";
 
@@ -52,11 +54,41 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Check that an image is for the architecture it says: index, configuration and every ELF file
+    InspectImage(InspectImage),
     /// Print completions for a shell, to be sourced or saved where the shell looks for them
     Completions {
         /// The shell
         shell: Shell,
     },
+}
+
+/// What `bifora inspect-image` is told.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Exit codes: 0 all agree, 1 somebody lies and is named, 2 bad usage or no image that can be read."
+)]
+pub struct InspectImage {
+    /// A folder in OCI's image layout, or a tar file of it or of `docker save`
+    #[arg(value_name = "DIR|FILE")]
+    pub image: PathBuf,
+
+    /// How the report looks
+    #[arg(long, default_value = "text")]
+    pub format: ReportFormat,
+
+    /// A file or folder of the image that may hold programs for other machines, as data; can be given more than once
+    #[arg(long, value_name = "PATH")]
+    pub except: Vec<String>,
+}
+
+/// How a report looks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum ReportFormat {
+    /// For people
+    Text,
+    /// For programs
+    Json,
 }
 
 /// The command line as clap's builder sees it.

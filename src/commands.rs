@@ -2,4 +2,5 @@
 
 pub mod healthcheck;
 pub mod info;
+pub mod inspect_image;
 pub mod serve;

@@ -7,7 +7,8 @@
 //!   the policies that no answer can skip.
 //! - The domain knows nothing of all that. [`facts`] gathers what this process knows of itself: [`build_info`] (the
 //!   binary), [`circleci`] and [`codebuild`] (the run that built it), [`image`] and [`deployment`] (where it came from
-//!   and where it runs; [`metadata`] asks ECS), [`host`] (the machine). [`whoami`] and [`build_report`] are the answers.
+//!   and where it runs; [`metadata`] asks ECS), [`host`] (the machine). [`whoami`], [`attest`] and
+//!   [`build_report`] are the answers.
 //! - Foreign input passes through [`environment`], [`text`], [`link`] and [`forge`]; people read it as the sections of [`report`].
 
 pub mod arch;

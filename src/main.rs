@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use bifora::cli::{self, Command};
-use bifora::commands::{healthcheck, info, serve};
+use bifora::commands::{healthcheck, info, inspect_image, serve};
 use bifora::host::Started;
 use bifora::logging;
 use bifora::server::descriptors;
@@ -26,6 +26,15 @@ fn main() -> ExitCode {
         Command::Info { json } => match small_runtime().block_on(info::run(json, started)) {
             Ok(text) => print(&text),
             Err(error) => fail(&error),
+        },
+        Command::InspectImage(arguments) => match inspect_image::run(&arguments) {
+            Ok(inspected) => match written(&inspected.text) {
+                Ok(()) if inspected.agrees => ExitCode::SUCCESS,
+                Ok(()) => ExitCode::FAILURE,
+                // 1 would say that the image lies.
+                Err(error) => fail_with(&error, 2),
+            },
+            Err(error) => fail_with(&error, 2),
         },
         Command::Completions { shell } => {
             let mut script = Vec::new();
@@ -59,20 +68,29 @@ fn small_runtime() -> tokio::runtime::Runtime {
         .expect("a runtime without threads of its own can be started")
 }
 
-/// A reader that goes away early, as in `bifora info | head`, is no failure.
 fn print(text: &str) -> ExitCode {
-    match io::stdout()
-        .write_all(text.as_bytes())
-        .and_then(|()| io::stdout().flush())
-    {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => fail(&error),
-        _ => ExitCode::SUCCESS,
+    match written(text) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+/// A reader that goes away early, as in `bifora info | head`, is no failure.
+fn written(text: &str) -> io::Result<()> {
+    let mut out = io::stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
     }
 }
 
 fn fail(error: &dyn std::error::Error) -> ExitCode {
+    fail_with(error, 1)
+}
+
+fn fail_with(error: &dyn std::error::Error, code: u8) -> ExitCode {
     let _ = writeln!(io::stderr(), "bifora: {error}");
-    ExitCode::FAILURE
+    ExitCode::from(code)
 }
 
 fn usage(error: &clap::Error) -> ExitCode {

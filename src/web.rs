@@ -1,6 +1,7 @@
 //! The web: every route on one screen, and what each answer passes through.
 
 pub mod assets;
+pub mod attest;
 pub mod build_info;
 pub mod edge;
 pub mod error;
@@ -47,6 +48,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/whoami", get(whoami::api))
         .route("/api/build", get(build_info::api))
         .route("/api/info", get(system_info::api))
+        .route("/api/attest", get(attest::api))
         .route("/api/openapi.json", get(openapi::api))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
@@ -77,6 +79,8 @@ pub struct App {
     pub limits: Limits,
     /// What it counts.
     pub metrics: Metrics,
+    /// What it knows of the executable.
+    pub measured: attest::Measured,
     phase: watch::Receiver<Phase>,
     snapshot: ArcSwap<Snapshot>,
 }
@@ -103,6 +107,7 @@ impl App {
             facts,
             limits,
             metrics,
+            measured: attest::Measured::default(),
             phase,
             snapshot,
         }

@@ -61,6 +61,11 @@ pub async fn run(settings: &Settings, connections: usize, started: Started) -> R
         "{} serving on http://{bound}",
         Arch::COMPILED.mark(),
     );
+    tokio::spawn({
+        let app = app.clone();
+        // Now, so that no request has to wait for it.
+        async move { drop(app.measured.executable().await.clone()) }
+    });
     if let Some(endpoint) = app.facts.metadata_endpoint() {
         let app = app.clone();
         tokio::spawn(metadata::watch(endpoint, move |deployment| {

@@ -8,7 +8,7 @@ use utoipa::OpenApi;
 
 use super::error::Problem;
 use super::negotiate::json;
-use super::{build_info, health, snapshot, system_info, whoami};
+use super::{attest, build_info, health, snapshot, system_info, whoami};
 
 /// The description of the API.
 #[derive(OpenApi)]
@@ -16,6 +16,7 @@ use super::{build_info, health, snapshot, system_info, whoami};
     info(title = "Bifora", description = "Says which architecture answered, and which build it is."),
     paths(
         whoami::api,
+        attest::api,
         build_info::api,
         build_info::page,
         system_info::api,

@@ -263,6 +263,7 @@ async fn the_description_names_every_json_route_and_its_types() {
     );
     for path in [
         "/api/whoami",
+        "/api/attest",
         "/api/build",
         "/api/info",
         "/build",
@@ -275,9 +276,30 @@ async fn the_description_names_every_json_route_and_its_types() {
             "{path}"
         );
     }
-    for name in ["WhoAmI", "BuildReport", "SystemInfo", "BuildKeys", "Problem"] {
+    for name in [
+        "WhoAmI",
+        "Attestation",
+        "BuildReport",
+        "SystemInfo",
+        "BuildKeys",
+        "Problem",
+    ] {
         assert!(description["components"]["schemas"][name].is_object(), "{name}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_the_executable_is_told_to_come_again() {
+    let (app, _tell) = app(&[]);
+    let reading = app.clone();
+    let reading = tokio::spawn(async move { reading.measured.never().await });
+    tokio::task::yield_now().await;
+    let router = router(app);
+    let response = ask(&router, request("GET", "/api/attest?nonce=n", &[], Body::empty())).await;
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+    assert_dressed(response.headers());
+    reading.abort();
 }
 
 #[tokio::test]

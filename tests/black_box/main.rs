@@ -8,10 +8,12 @@
 mod answers;
 mod api;
 mod assets;
+mod attest;
 mod command_line;
 mod environment;
 mod errors;
 mod exhaustion;
+mod inspect_image;
 mod lifecycle;
 mod limits;
 mod log;

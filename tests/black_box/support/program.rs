@@ -1,7 +1,7 @@
 //! The program under test as the contract in `main.rs` names it, in an environment that holds only what is given.
 
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::LazyLock;
 
@@ -62,11 +62,21 @@ pub(crate) fn program(arguments: &[&str]) -> Command {
 
 /// The same, started by another program, such as `unshare`.
 pub(crate) fn program_within(outer: &[&str], arguments: &[&str]) -> Command {
+    program_at(outer, &BINARY, arguments)
+}
+
+/// The file that is the program.
+pub(crate) fn binary() -> &'static Path {
+    Path::new(&*BINARY)
+}
+
+/// The same, as it is at another path.
+pub(crate) fn program_at(outer: &[&str], binary: &OsStr, arguments: &[&str]) -> Command {
     let mut words = outer
         .iter()
         .map(OsStr::new)
         .chain(RUNNER.iter().map(OsString::as_os_str))
-        .chain([BINARY.as_os_str()])
+        .chain([binary])
         .chain(arguments.iter().map(OsStr::new));
     let mut command = Command::new(words.next().expect("the binary, at least"));
     command.args(words).env_clear().stdin(Stdio::null());
