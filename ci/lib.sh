@@ -61,3 +61,16 @@ in_registry() {
   rm -f "$errors"
   return $result
 }
+
+# The machine that a program is for, as the kernel names it; what is none of ours by its number.
+machine_of() {
+  local head
+  # The class, the order of bytes, and the machine, a 16-bit number at byte 18: 62 or 183.
+  head=$(od --address-radix=n --format=x1 --read-bytes=20 "$1" | tr -d ' \n')
+  case $head in
+    7f454c460201*3e00) echo x86_64 ;;
+    7f454c460201*b700) echo aarch64 ;;
+    7f454c46*) echo "another machine (ELF header $head)" ;;
+    *) echo 'no machine: it is no ELF program' ;;
+  esac
+}

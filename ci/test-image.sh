@@ -74,16 +74,7 @@ container=$(docker create --platform "linux/$arch" --read-only --cap-drop ALL --
 
 # What it is, by its program: an image that says one architecture and holds the other is a known accident.
 docker cp --quiet "$container:/bifora" "$folder/bifora" || fail "$image has no program /bifora"
-bytes() {
-  od --address-radix=n --format=x1 --skip-bytes="$1" --read-bytes="$2" "$folder/bifora" | tr -d ' \n'
-}
-# Class 2 is 64 bits, data 1 is little endian; the machine is the 16-bit number at byte 18, 62 or 183.
-[ "$(bytes 0 6)" = 7f454c460201 ] || fail "/bifora in $image is not a 64-bit ELF program"
-case $(bytes 18 2) in
-  3e00) program=x86_64 ;;
-  b700) program=aarch64 ;;
-  *) program="ELF machine $(bytes 18 2)" ;;
-esac
+program=$(machine_of "$folder/bifora")
 [ "$program" = "$machine" ] || fail "/bifora in $image is for $program, and has to be for $machine"
 
 docker start "$container" >/dev/null || fail "$image cannot be started: $declared on $(uname -m)"

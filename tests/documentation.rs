@@ -182,7 +182,7 @@ async fn every_route_and_metric_is_documented() {
             .keys()
     {
         assert!(
-            paths.contains(&path.as_str()),
+            paths.iter().any(|named| named.split('?').next() == Some(path)),
             "docs/answers.md should name {path}"
         );
     }

@@ -9,6 +9,9 @@ use bifora_image::inspect::{self, ImageReport, Liar, Report};
 
 use crate::cli::{InspectImage, ReportFormat};
 
+/// How many liars of one image people are told; programs are told more.
+const MOST_LINES: usize = 20;
+
 /// What there is to print, and whether all agree.
 #[derive(Debug)]
 pub struct Inspected {
@@ -77,7 +80,8 @@ fn text(report: &Report) -> String {
 fn lies(image: &ImageReport) -> String {
     let name = image.manifest.as_ref().map(|digest| format!(" ({digest})"));
     let mut text = format!("The image for {}{}:\n", image.claim(), name.unwrap_or_default());
-    for liar in &image.liars {
+    let told = image.liars.len().min(MOST_LINES);
+    for liar in &image.liars[..told] {
         let _ = match liar {
             Liar::Index { claims } => {
                 writeln!(
@@ -93,7 +97,7 @@ fn lies(image: &ImageReport) -> String {
             }
         };
     }
-    let beyond = image.liar_count - image.liars.len() as u64;
+    let beyond = image.liar_count - told as u64;
     if beyond > 0 {
         let _ = writeln!(text, "  and {beyond} more");
     }

@@ -173,6 +173,61 @@ mod tests {
         );
     }
 
+    /// What the script of the pipelines says, where it says no.
+    fn refused(arguments: &[&str], path: &std::ffi::OsStr) -> (Option<i32>, String) {
+        let root = Workspace::find().expect("tests run in the repository").root;
+        let mut script = crate::command::command(root.join("ci/release-lock.sh"));
+        let output = script
+            .args(arguments)
+            .env("PATH", path)
+            .output()
+            .expect("it starts");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{arguments:?}");
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    }
+
+    #[test]
+    fn the_script_refuses_what_it_cannot_make_a_lock_of() {
+        let path = std::env::var_os("PATH").expect("tests have a path");
+        let digest = format!("sha256:{}", "0".repeat(64));
+        let image = format!("public.ecr.aws/a/bifora:1@{digest}");
+        let of = |name: &str| format!("{name}@{digest}");
+        for (arguments, part) in [
+            (&[][..], "which image"),
+            (&[image.as_str()], "which image"),
+            (&[&image, COMMIT, "more"], "which image"),
+            (&["public.ecr.aws/a/bifora:1", COMMIT], "no image with its digest"),
+            (
+                &[&of("public.ecr.aws/a/bifora"), COMMIT],
+                "no image with its digest",
+            ),
+            (&[&image[..image.len() - 1], COMMIT], "no image with its digest"),
+            (&[&of("bifora:1"), COMMIT], "`bifora` is no repository"),
+            (&[&of("r.example/A b:1"), COMMIT], "is no repository"),
+            (&[&image, "0123456"], "`0123456` is no commit"),
+            (&[&image, &COMMIT.to_uppercase()], "is no commit"),
+        ] {
+            let (code, error) = refused(arguments, &path);
+            assert_eq!(code, Some(2), "{arguments:?}: {error}");
+            assert!(
+                error.starts_with("ci/release-lock.sh: ") && error.contains(part),
+                "{error}"
+            );
+        }
+        // Without what it needs it names that, and has done nothing.
+        let folder = tempfile::tempdir().expect("a folder");
+        for program in ["bash", "dirname"] {
+            let there = crate::command::find(&[program]).expect("on every machine");
+            std::os::unix::fs::symlink(there, folder.path().join(program)).expect("possible");
+        }
+        let (code, error) = refused(&[&image, COMMIT], folder.path().as_os_str());
+        assert_eq!(code, Some(1), "{error}");
+        assert!(error.contains("`docker` is needed"), "{error}");
+    }
+
     #[test]
     fn the_checkout_has_a_cargo_lock() {
         let workspace = Workspace::find().expect("tests run in the repository");
