@@ -15,7 +15,7 @@ import { chromium } from "playwright-core";
 const HERE = path.dirname(fileURLToPath(import.meta.url));
 
 /** A program named by a variable. A test that cannot run has failed, it is never skipped. */
-function program(variable, fallback) {
+export function program(variable, fallback) {
   const file = process.env[variable] || fallback;
   assert.ok(file, `${variable} is not set; it must name a program that these tests run`);
   try {
@@ -26,13 +26,15 @@ function program(variable, fallback) {
   return path.resolve(file);
 }
 
-const children = new Set();
+/** Every process that the tests have started; none outlives them. */
+export const children = new Set();
 // A file that throws while it is loaded ends without the event "exit".
 for (const end of ["exit", "uncaughtExceptionMonitor"]) {
   process.on(end, () => children.forEach((child) => child.kill("SIGKILL")));
 }
 
-async function freePort() {
+/** A port of loopback that nobody uses at the moment. */
+export async function freePort() {
   const listener = net.createServer().listen(0, "127.0.0.1");
   await once(listener, "listening");
   const { port } = listener.address();

@@ -182,7 +182,7 @@ impl Requirement {
             Self::Iproute => "makes the network of the containers",
             Self::Binfmt => "lets the kernel start programs of the other architecture in containers",
             Self::Mmdebstrap => "makes the image to build in where its registry cannot be reached",
-            Self::Haproxy => "is the load balancer of the local cloud",
+            Self::Haproxy => "is the load balancer of the local cloud and of the browser tests",
             Self::Python => "runs the local AWS and the linters",
             Self::Engine => "builds images and runs them",
             Self::LocalAws => "stands in for the account",
@@ -256,7 +256,7 @@ impl Requirement {
             Self::Iproute => find(&["ip"]).is_some(),
             Self::Binfmt => find(&["update-binfmts"]).is_some(),
             Self::Mmdebstrap => cloud::can_make_base_image(),
-            Self::Haproxy => find(&["haproxy"]).is_some(),
+            Self::Haproxy => haproxy().is_some(),
             Self::Python => python::makes_environments(),
             Self::Engine => cloud::Engine::is_installed(&cloud::Place::find()?),
             Self::LocalAws => cloud::LocalAws::is_installed(&cloud::Place::find()?, workspace),
@@ -280,6 +280,11 @@ pub(crate) fn chromium() -> Option<PathBuf> {
         Some(chosen) => Some(PathBuf::from(chosen)).filter(|path| path.is_file()),
         None => find(&["chromium", "chromium-browser", "google-chrome"]),
     }
+}
+
+/// The load balancer. Debian installs it where only root's `PATH` leads.
+pub(crate) fn haproxy() -> Option<PathBuf> {
+    find(&["haproxy"]).or_else(|| Some(PathBuf::from("/usr/sbin/haproxy")).filter(|path| path.is_file()))
 }
 
 /// A cargo-deny that is new enough: the developer's own, else the one that was installed for this repository.

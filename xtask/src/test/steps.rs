@@ -160,6 +160,7 @@ pub(super) const STEPS: [Step; 15] = [
                 Requirement::Npm,
                 Requirement::BrowserPackages,
                 Requirement::Chromium,
+                Requirement::Haproxy,
             ];
             Ok([build::requirements(&Arch::ALL)?, own.to_vec()].concat())
         },
@@ -328,6 +329,10 @@ fn browser(session: &Run) -> Result<Outcome> {
         .env(
             "BIFORA_CHROMIUM",
             requirement::chromium().context("the browser is gone")?,
+        )
+        .env(
+            "BIFORA_HAPROXY",
+            requirement::haproxy().context("the load balancer is gone")?,
         )
         .env("BIFORA_SCREENSHOTS", &screenshots)
         .current_dir(folder);
