@@ -7,8 +7,8 @@
 //!   the policies that no answer can skip.
 //! - The domain knows nothing of all that. [`facts`] gathers what this process knows of itself: [`build_info`] (the
 //!   binary), [`circleci`] and [`codebuild`] (the run that built it), [`image`] and [`deployment`] (where it came from
-//!   and where it runs; [`metadata`] asks ECS), [`host`] (the machine). [`whoami`], [`attest`] and
-//!   [`build_report`] are the answers.
+//!   and where it runs; [`metadata`] asks ECS), [`host`] (the machine). [`whoami`], [`attest`] and [`build_report`] are the
+//!   answers; [`parity`] is what must come out the same on both architectures, and what may not.
 //! - Foreign input passes through [`environment`], [`text`], [`link`] and [`forge`]; people read it as the sections of [`report`].
 
 pub mod arch;
@@ -29,6 +29,7 @@ pub mod image;
 pub mod link;
 pub mod logging;
 pub mod metadata;
+pub mod parity;
 pub mod report;
 pub mod server;
 pub mod settings;
