@@ -113,6 +113,12 @@ impl Vector {
     }
 }
 
+/// The names of those that came out like this.
+pub fn names(vectors: &[Vector], outcome: Outcome) -> Vec<&str> {
+    let of_it = vectors.iter().filter(|vector| vector.outcome() == outcome);
+    of_it.map(|vector| vector.name.as_str()).collect()
+}
+
 /// Title and address of a source such as `RFC 8259 <https://www.rfc-editor.org/rfc/rfc8259>`.
 pub fn cited(source: &str) -> Option<(&str, &str)> {
     let (title, address) = source.split_once(" <")?;

@@ -10,6 +10,7 @@ pub mod home;
 pub mod metrics;
 pub mod negotiate;
 pub mod openapi;
+pub mod parity;
 pub mod refusal;
 pub mod request_id;
 pub mod security;
@@ -20,7 +21,7 @@ mod tests;
 mod visit;
 pub mod whoami;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -28,7 +29,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
-use tokio::sync::watch;
+use tokio::sync::{SetOnce, watch};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
@@ -37,6 +38,7 @@ use self::metrics::Metrics;
 use self::snapshot::Snapshot;
 use crate::deployment::Deployment;
 use crate::facts::Facts;
+use crate::parity::Results;
 use crate::server::shutdown::Phase;
 
 /// Every route.
@@ -45,10 +47,12 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/", get(home::page).post(home::draw))
         .route("/build", get(build_info::page))
         .route("/info", get(system_info::page))
+        .route("/parity", get(parity::page))
         .route("/api/whoami", get(whoami::api))
         .route("/api/build", get(build_info::api))
         .route("/api/info", get(system_info::api))
         .route("/api/attest", get(attest::api))
+        .route("/api/parity", get(parity::api))
         .route("/api/openapi.json", get(openapi::api))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
@@ -82,7 +86,18 @@ pub struct App {
     /// What it knows of the executable.
     pub measured: attest::Measured,
     phase: watch::Receiver<Phase>,
+    /// What the snapshot is rendered from; taken by whoever learns something, never by a request.
+    known: Mutex<Known>,
     snapshot: ArcSwap<Snapshot>,
+    /// Set when the snapshot has the results of the parity vectors.
+    computed: SetOnce<()>,
+}
+
+/// What becomes known only after the start, in either order.
+#[derive(Debug)]
+struct Known {
+    deployment: Deployment,
+    results: Option<Results>,
 }
 
 /// What a request may cost.
@@ -99,24 +114,40 @@ pub struct Limits {
 }
 
 impl App {
-    /// An app in which nothing is known of the deployment yet.
+    /// An app in which nothing is known of the deployment yet, and nothing is computed.
     pub fn new(facts: Facts, limits: Limits, phase: watch::Receiver<Phase>) -> Self {
-        let snapshot = ArcSwap::from_pointee(Snapshot::new(&facts, &facts.deployment_at_start()));
-        let metrics = Metrics::new(&facts.build);
+        let known = Known {
+            deployment: facts.deployment_at_start(),
+            results: None,
+        };
         Self {
+            snapshot: ArcSwap::from_pointee(Snapshot::new(&facts, &known.deployment, None)),
+            metrics: Metrics::new(&facts.build),
             facts,
             limits,
-            metrics,
             measured: attest::Measured::default(),
             phase,
-            snapshot,
+            known: Mutex::new(known),
+            computed: SetOnce::new(),
         }
     }
 
     /// Takes in what became known of the deployment.
     pub fn deployed(&self, deployment: &Deployment) {
-        self.snapshot
-            .store(Arc::new(Snapshot::new(&self.facts, deployment)));
+        self.learn(|known| known.deployment = deployment.clone());
+    }
+
+    /// Takes in the results of the parity vectors, which requests may be waiting for.
+    pub fn computed(&self, results: Results) {
+        self.learn(|known| known.results = Some(results));
+        let _ = self.computed.set(()); // a second time changes nothing for those who wait
+    }
+
+    fn learn(&self, what: impl FnOnce(&mut Known)) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        what(&mut known);
+        let snapshot = Snapshot::new(&self.facts, &known.deployment, known.results.as_ref());
+        self.snapshot.store(Arc::new(snapshot));
     }
 
     /// Whether the server has not been told to stop.

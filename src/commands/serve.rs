@@ -3,12 +3,14 @@
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::thread;
 
 use tokio::net::TcpListener;
 
 use crate::environment::Environment;
 use crate::facts::Facts;
 use crate::host::Started;
+use crate::parity::{self, Outcome, Results};
 use crate::server::shutdown::{self, Ending};
 use crate::server::{self, Config};
 use crate::settings::Settings;
@@ -72,6 +74,7 @@ pub async fn run(settings: &Settings, connections: usize, started: Started) -> R
             app.deployed(&deployment);
         }));
     }
+    compute_parity(&app);
     let config = Config {
         header_timeout: settings.header_timeout,
         idle_timeout: settings.idle_timeout,
@@ -80,4 +83,34 @@ pub async fn run(settings: &Settings, connections: usize, started: Started) -> R
         dress: web::refusal::dress,
     };
     Ok(server::run(listener, web::router(app), config, phase).await)
+}
+
+/// Runs the parity vectors beside everything else: nobody waits for them but who asks for their results.
+fn compute_parity(app: &Arc<App>) {
+    let own = app.clone();
+    let compute = move || {
+        let results = Results::compute(&own.facts.host, parity::BUDGET);
+        let with = |outcome| parity::names(&results.vectors, outcome);
+        let (differ, not_computed) = (with(Outcome::Differs), with(Outcome::NotComputed));
+        let cpu_ms = results.cpu_time.as_secs_f64() * 1e3;
+        if differ.is_empty() && not_computed.is_empty() {
+            tracing::info!(
+                vectors = results.vectors.len(),
+                cpu_ms,
+                "every parity vector gave the expected result"
+            );
+        } else {
+            tracing::error!(
+                ?differ,
+                ?not_computed,
+                cpu_ms,
+                "parity vectors without the expected result"
+            );
+        }
+        own.computed(results);
+    };
+    if let Err(error) = thread::Builder::new().name("parity".to_owned()).spawn(compute) {
+        tracing::error!(%error, "no thread for the parity vectors");
+        app.computed(Results::missing("not run: the system gave no thread"));
+    }
 }

@@ -8,7 +8,7 @@ use utoipa::OpenApi;
 
 use super::error::Problem;
 use super::negotiate::json;
-use super::{attest, build_info, health, snapshot, system_info, whoami};
+use super::{attest, build_info, health, parity, snapshot, system_info, whoami};
 
 /// The description of the API.
 #[derive(OpenApi)]
@@ -21,6 +21,8 @@ use super::{attest, build_info, health, snapshot, system_info, whoami};
         build_info::page,
         system_info::api,
         system_info::page,
+        parity::api,
+        parity::page,
         health::healthz,
         health::readyz
     ),

@@ -10,7 +10,7 @@ use axum::response::Response;
 
 use super::{App, negotiate, snapshot};
 use crate::arch::Arch;
-use crate::parity::{Difference, Outcome, Parity, Vector, cited};
+use crate::parity::{Difference, Outcome, Parity, Vector, cited, names};
 
 #[derive(Template)]
 #[template(path = "parity.html")]
@@ -18,38 +18,57 @@ struct ParityPage<'a> {
     arch: Arch,
     parity: &'a Parity,
     subjects: Vec<Subject<'a>>,
-    verdict: Verdict<'a>,
-}
-
-/// Vectors that belong together.
-struct Subject<'a> {
-    title: &'a str,
-    vectors: Vec<&'a Vector>,
-}
-
-/// What one task's results say by themselves.
-struct Verdict<'a> {
+    differences: Vec<(&'a Difference, Option<Source<'a>>)>,
     all: usize,
     differ: Vec<&'a str>,
     missing: Vec<&'a str>,
 }
 
-impl<'a> Verdict<'a> {
-    fn new(vectors: &'a [Vector]) -> Self {
-        let named = |outcome| {
-            let of_it = vectors.iter().filter(|vector| vector.outcome() == outcome);
-            of_it.map(|vector| vector.name.as_str()).collect()
-        };
-        Self {
-            all: vectors.len(),
-            differ: named(Outcome::Differs),
-            missing: named(Outcome::NotComputed),
-        }
+/// Vectors that belong together.
+struct Subject<'a> {
+    title: &'a str,
+    lines: Vec<Line<'a>>,
+}
+
+/// A vector in the table.
+struct Line<'a> {
+    number: usize,
+    vector: &'a Vector,
+    source: Option<Source<'a>>,
+}
+
+/// Title and address.
+type Source<'a> = (&'a str, &'a str);
+
+impl Line<'_> {
+    /// The part of the digest that is always shown, and the one that is shown when the visitor wants it.
+    fn digest(&self) -> Option<(&str, &str)> {
+        self.vector.digest.as_deref()?.split_at_checked(8)
     }
 }
 
+fn subjects(vectors: &[Vector]) -> Vec<Subject<'_>> {
+    let mut subjects: Vec<Subject> = Vec::new();
+    for (number, vector) in vectors.iter().enumerate() {
+        let source = cited(&vector.source);
+        let line = Line {
+            number,
+            vector,
+            source,
+        };
+        match subjects.last_mut() {
+            Some(last) if last.title == vector.subject => last.lines.push(line),
+            _ => subjects.push(Subject {
+                title: &vector.subject,
+                lines: vec![line],
+            }),
+        }
+    }
+    subjects
+}
+
 /// Bodies, ready to send.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Bodies {
     page: Bytes,
     json: Bytes,
@@ -57,21 +76,18 @@ pub(super) struct Bodies {
 
 impl Bodies {
     pub(super) fn new(parity: &Parity) -> Self {
-        let mut subjects: Vec<Subject> = Vec::new();
-        for vector in &parity.vectors {
-            match subjects.last_mut() {
-                Some(last) if last.title == vector.subject => last.vectors.push(vector),
-                _ => subjects.push(Subject {
-                    title: &vector.subject,
-                    vectors: vec![vector],
-                }),
-            }
-        }
         let page = ParityPage {
             arch: parity.who.arch,
             parity,
-            subjects,
-            verdict: Verdict::new(&parity.vectors),
+            subjects: subjects(&parity.vectors),
+            differences: parity
+                .differences
+                .iter()
+                .map(|it| (it, cited(&it.source)))
+                .collect(),
+            all: parity.vectors.len(),
+            differ: names(&parity.vectors, Outcome::Differs),
+            missing: names(&parity.vectors, Outcome::NotComputed),
         };
         Self {
             page: super::render(&page),
@@ -80,24 +96,31 @@ impl Bodies {
     }
 }
 
+/// The bodies, as soon as they are there. The edge bounds the wait.
+async fn bodies(app: &App) -> Bodies {
+    app.computed.wait().await;
+    let snapshot = app.snapshot.load();
+    snapshot
+        .parity
+        .clone()
+        .expect("it is set when the snapshot has them, and no later one is without")
+}
+
 /// What must come out the same on both architectures, and what may differ, for people or for programs.
 #[utoipa::path(get, path = "/parity", tag = "system", responses(
     (status = 200, description = "Results beside the expected ones; for browsers the parity page", body = Parity),
-    (status = 408, description = "The results, which are computed once at start, were not there in time"),
+    (status = 408, description = "The results are computed once at start, and were not there in time"),
 ))]
 pub async fn page(State(app): State<Arc<App>>, request: Request) -> Response {
-    let snapshot = app.computed().await;
-    let bodies = snapshot.parity.as_ref().expect("there once they are computed");
-    negotiate::page_or_json(request.headers(), || bodies.page.clone(), || bodies.json.clone())
+    let bodies = bodies(&app).await;
+    negotiate::page_or_json(request.headers(), || bodies.page, || bodies.json)
 }
 
 /// What must come out the same on both architectures, and what may differ.
 #[utoipa::path(get, path = "/api/parity", tag = "system", responses(
     (status = 200, description = "Results beside the expected ones", body = Parity),
-    (status = 408, description = "The results, which are computed once at start, were not there in time"),
+    (status = 408, description = "The results are computed once at start, and were not there in time"),
 ))]
 pub async fn api(State(app): State<Arc<App>>) -> Response {
-    let snapshot = app.computed().await;
-    let bodies = snapshot.parity.as_ref().expect("there once they are computed");
-    negotiate::json(bodies.json.clone())
+    negotiate::json(bodies(&app).await.json)
 }

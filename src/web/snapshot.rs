@@ -5,8 +5,10 @@ use serde::Serialize;
 
 use super::build_info::BuildInfoPage;
 use super::home::HomePage;
+use super::parity;
 use crate::deployment::Deployment;
 use crate::facts::Facts;
+use crate::parity::Results;
 use crate::whoami::WhoAmI;
 
 /// Bodies, ready to send.
@@ -24,11 +26,13 @@ pub(super) struct Snapshot {
     pub(super) whoami: Bytes,
     /// `/api/build`.
     pub(super) build: Bytes,
+    /// `/parity` and `/api/parity`, once they are computed.
+    pub(super) parity: Option<parity::Bodies>,
 }
 
 impl Snapshot {
     /// Renders what is known now.
-    pub(super) fn new(facts: &Facts, deployment: &Deployment) -> Self {
+    pub(super) fn new(facts: &Facts, deployment: &Deployment, results: Option<&Results>) -> Self {
         let who = facts.who_am_i(deployment);
         let report = facts.build_report(deployment);
         Self {
@@ -37,6 +41,7 @@ impl Snapshot {
             build_keys: json(&facts.build_keys()),
             whoami: json(&who),
             build: json(&report),
+            parity: results.map(|results| parity::Bodies::new(&results.told_by(&who))),
             who,
         }
     }

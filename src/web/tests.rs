@@ -15,6 +15,7 @@ use crate::deployment::Status;
 use crate::environment::Environment;
 use crate::facts::Facts;
 use crate::host::Started;
+use crate::parity::{BUDGET, Parity};
 use crate::web::error::Problem;
 
 const LIMITS: Limits = Limits {
@@ -266,8 +267,10 @@ async fn the_description_names_every_json_route_and_its_types() {
         "/api/attest",
         "/api/build",
         "/api/info",
+        "/api/parity",
         "/build",
         "/info",
+        "/parity",
         "/healthz",
         "/readyz",
     ] {
@@ -326,4 +329,95 @@ async fn posted_forms_of_any_kind_answer_200() {
             .contains("Hit the button for a few random characters.");
         assert_eq!(invited, !drawn, "{body}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_asks_for_parity_too_early_waits_but_not_for_ever() {
+    let (app, _tell) = app(&[]);
+    let router = router(app.clone());
+    let early = tokio::spawn({
+        let router = router.clone();
+        async move { ask(&router, request("GET", "/api/parity", &[], Body::empty())).await }
+    });
+    tokio::time::sleep(LIMITS.request_timeout / 2).await;
+    assert!(!early.is_finished());
+    // Meanwhile everything else is answered.
+    let other = ask(&router, request("GET", "/api/whoami", &[], Body::empty())).await;
+    assert_eq!(other.status(), StatusCode::OK);
+    app.computed(Results::compute(&app.facts.host, BUDGET));
+    let answer = early.await.expect("it does not panic");
+    assert_eq!(answer.status(), StatusCode::OK);
+    let parity: Parity = serde_json::from_str(&text(answer).await).expect("parity");
+    assert_eq!(parity.who.instance, app.facts.instance);
+}
+
+#[tokio::test(start_paused = true)]
+async fn results_that_never_come_are_a_408() {
+    let router = router(app(&[]).0);
+    for path in ["/parity", "/api/parity"] {
+        let answer = ask(&router, request("GET", path, &[], Body::empty())).await;
+        assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT, "{path}");
+        assert_dressed(answer.headers());
+    }
+}
+
+#[tokio::test]
+async fn results_and_deployment_may_become_known_in_either_order() {
+    for results_first in [true, false] {
+        let (app, _tell) = app(&[]);
+        let router = router(app.clone());
+        let deployment = Deployment {
+            status: Status::Known,
+            task_arn: Some("arn:aws:ecs:us-east-1:123456789012:task/bifora/4d1c9a0b2e3f".into()),
+            ..Deployment::default()
+        };
+        if !results_first {
+            app.deployed(&deployment);
+        }
+        app.computed(Results::missing("not yet"));
+        if results_first {
+            app.deployed(&deployment);
+        }
+        let answer = ask(&router, request("GET", "/parity", &[], Body::empty())).await;
+        let parity: Parity = serde_json::from_str(&text(answer).await).expect("parity");
+        assert_eq!(
+            parity.who.identity(),
+            "4d1c9a0b2e3f",
+            "results first: {results_first}"
+        );
+        assert_eq!(parity.vectors[0].problem.as_deref(), Some("not yet"));
+    }
+}
+
+#[tokio::test]
+async fn the_parity_page_never_takes_what_is_missing_or_wrong_for_right() {
+    let (app, _tell) = app(&[]);
+    let router = router(app.clone());
+    let mut results = Results::compute(&app.facts.host, BUDGET);
+    app.computed(results.clone());
+    let all = results.vectors.len();
+    let html = page(&router, "/parity").await;
+    assert!(html.contains(&format!("all {all} as expected")), "{html}");
+    assert_eq!(html.matches("as expected</td>").count(), all);
+
+    results.vectors[3].digest = None;
+    results.vectors[3].problem = Some("it failed: <b>".into());
+    app.computed(results.clone());
+    let html = page(&router, "/parity").await;
+    assert!(
+        html.contains(&format!("{} of {all} as expected", all - 1)),
+        "{html}"
+    );
+    assert!(html.contains("Not computed, and so not known") && html.contains("<b>not computed</b>"));
+    assert!(html.contains("it failed: &#60;b&#62;"), "{html}");
+
+    results.vectors[0].digest = Some("0123456789abcdef".repeat(4));
+    app.computed(results);
+    let html = page(&router, "/parity").await;
+    assert!(
+        html.contains(&format!("differs in 1 of {all}")) && html.contains("broken-pane"),
+        "{html}"
+    );
+    assert_eq!(html.matches("as expected</td>").count(), all - 2);
+    assert_eq!(html.matches("<b>differs</b>").count(), 1);
 }

@@ -10,7 +10,13 @@ use serde_json::Value;
 use crate::support::program::{EMULATOR, arch, is_emulated};
 use crate::support::server::Server;
 
-const PATHS: [&str; 4] = ["/api/whoami", "/api/build", "/api/info", "/api/openapi.json"];
+const PATHS: [&str; 5] = [
+    "/api/whoami",
+    "/api/build",
+    "/api/info",
+    "/api/parity",
+    "/api/openapi.json",
+];
 
 fn emulator() -> Option<&'static str> {
     is_emulated().then_some(EMULATOR)
@@ -31,7 +37,8 @@ async fn answers_are_json_whoever_asks_and_are_not_stored() {
 
 #[tokio::test]
 async fn whoami_tells_who_answered() {
-    let who: WhoAmI = Server::shared().get("/api/whoami").await.json();
+    let server = Server::shared();
+    let who: WhoAmI = server.get("/api/whoami").await.json();
     assert_eq!(who.arch.name(), arch());
     assert_eq!(who.emulator.as_deref(), emulator());
     assert_eq!(who.version, env!("CARGO_PKG_VERSION"));
@@ -42,7 +49,7 @@ async fn whoami_tells_who_answered() {
         "{}",
         who.instance
     );
-    let again: WhoAmI = Server::shared().get("/api/whoami").await.json();
+    let again: WhoAmI = server.get("/api/whoami").await.json();
     assert_eq!((&again.instance, &again.started), (&who.instance, &who.started));
     assert!(who.started.is_some_and(|time| time.ends_with('Z')));
     assert_eq!(
@@ -110,7 +117,15 @@ async fn the_description_is_openapi_3_1_and_true() {
     let description: Value = server.get("/api/openapi.json").await.json();
     let version = description["openapi"].as_str().unwrap_or_default();
     assert!(version.starts_with("3.1"), "{version}");
-    for path in ["/api/whoami", "/api/build", "/api/info", "/build", "/info"] {
+    for path in [
+        "/api/whoami",
+        "/api/build",
+        "/api/info",
+        "/api/parity",
+        "/build",
+        "/info",
+        "/parity",
+    ] {
         let ok = &description["paths"][path]["get"]["responses"]["200"]["content"]["application/json"];
         let name = ok["schema"]["$ref"]
             .as_str()

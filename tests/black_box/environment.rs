@@ -12,6 +12,7 @@ use crate::support::page::{assert_harmless, links, text};
 use crate::support::program::{program, run};
 use crate::support::server::Server;
 
+/// Those that show something of the environment.
 const PAGES: [&str; 3] = ["/", "/build", "/info"];
 
 /// Every variable that is read as a fact, set to the same. The metadata endpoint has tests of its own, but here a

@@ -19,6 +19,7 @@ mod limits;
 mod log;
 mod metadata;
 mod metrics;
+mod parity;
 mod request_id;
 mod robustness;
 mod settings;

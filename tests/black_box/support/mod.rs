@@ -16,14 +16,16 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 pub(crate) const LOOK: Duration = Duration::from_millis(20);
 
 /// Every route with the methods that it takes, as `Allow` names them.
-pub(crate) const ROUTES: [(&str, &[&str]); 12] = [
+pub(crate) const ROUTES: [(&str, &[&str]); 14] = [
     ("/", &["GET", "HEAD", "POST"]),
     ("/build", &["GET", "HEAD"]),
     ("/info", &["GET", "HEAD"]),
+    ("/parity", &["GET", "HEAD"]),
     ("/api/whoami", &["GET", "HEAD"]),
     ("/api/build", &["GET", "HEAD"]),
     ("/api/info", &["GET", "HEAD"]),
     ("/api/attest?nonce=n", &["GET", "HEAD"]),
+    ("/api/parity", &["GET", "HEAD"]),
     ("/api/openapi.json", &["GET", "HEAD"]),
     ("/healthz", &["GET", "HEAD"]),
     ("/readyz", &["GET", "HEAD"]),
