@@ -149,12 +149,16 @@
       document.querySelector(`#vectors th.${arch} small`).textContent = emulator ? `emulated by ${emulator}` : "";
     }
     byId("parity").classList.toggle("both", both);
-    const broken = comparable && found.differs.length + found.unexpected.length > 0;
+    // The pane of whichever did not give what is expected; of both when nothing tells which of them is wrong.
+    const wrong = all.filter(({ results }) =>
+      rows.some(({ dataset }) => (results.get(dataset.name)?.digest ?? dataset.expected) !== dataset.expected),
+    );
+    const broken = comparable ? (contradicted.size > 0 && wrong.length === 0 ? all : wrong).map(({ arch }) => arch) : [];
     const picture = byId("window");
     picture.classList.toggle("both", both);
-    picture.classList.toggle("broken-pane", broken);
+    for (const arch of ARCHES) picture.classList.toggle(`broken-${arch}`, broken.includes(arch));
     const lit = both ? "both arches are lit" : `the ${all[0].arch} arch is lit, the other is dark`;
-    picture.setAttribute("aria-label", `A window with two arches; ${lit}${broken ? ", and a pane is broken" : ""}`);
+    picture.setAttribute("aria-label", `A window with two arches; ${lit}${broken.length > 0 ? `, and a pane is broken in ${broken.join(" and ")}` : ""}`);
     sayVerdict(all, both, comparable, found);
   }
 
@@ -179,7 +183,6 @@
     const badge = (text) => lines.push(element("p", text, "badge"));
     const text = (words) => lines.push(element("p", words));
     const [one] = all;
-    const heardBoth = `Heard both after ${count(answers, "answer")}.`;
     if (!comparable) {
       badge("Not comparable");
       text(`The tasks run different versions of the set (${all.map((it) => `${it.arch}: ${it.version}`).join(", ")}), as in the middle of a roll-out. Reload when it is over.`);
@@ -191,8 +194,7 @@
       if (found.differs.length > 0) lines.push(named("Not the same:", found.differs));
       if (found.unexpected.length > 0) lines.push(named("The same, but not as expected:", found.unexpected));
       if (found.missing.length > 0) lines.push(named("Not computed, and so not known:", found.missing));
-      if (found.same.length === rows.length) text(`All ${rows.length} results are the same on x86_64 and aarch64, and as expected. ${heardBoth}`);
-      else text(heardBoth);
+      if (found.same.length === rows.length) text(`All ${rows.length} results are the same on x86_64 and aarch64, and as expected.`);
     } else {
       const wrong = [...found.differs, ...found.unexpected];
       if (wrong.length > 0) badge(`${one.arch} differs in ${wrong.length} of ${rows.length}`);
@@ -214,7 +216,7 @@
     const failures = failed > 0 ? `, ${failed} failed` : "";
     byId("status").textContent = running
       ? `Asking through the load balancer: question ${Math.max(asked, 1)} of at most ${MOST}${failures}.`
-      : `Asked ${count(asked, "time")}${failures}.`;
+      : `${complete() ? "Heard both architectures" : "Asked in vain"} after ${count(asked, "question")}${failures}.`;
     button.textContent = running ? "Stop asking" : "Ask again";
   }
 

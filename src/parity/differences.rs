@@ -14,13 +14,23 @@ const NOT_KNOWN: &str = "not known";
 
 /// Every known difference as it is on this machine. The rows are the same everywhere, so that they can stand side by side.
 pub(super) fn all(host: &Host) -> Vec<Difference> {
-    let row = |name: &str, value: String, breaks: &str, source: &str| Difference {
+    let mut all = Vec::from(of_programs());
+    all.extend(of_machines(host));
+    all
+}
+
+fn row(name: &str, value: impl Into<String>, breaks: &str, source: &str) -> Difference {
+    Difference {
         name: name.to_owned(),
-        value,
+        value: value.into(),
         breaks: breaks.to_owned(),
         source: source.to_owned(),
-    };
-    vec![
+    }
+}
+
+/// Those of the architecture, the same on every machine of it.
+fn of_programs() -> [Difference; 9] {
+    [
         row(
             "names of the machine",
             format!("{}, {}", Arch::COMPILED, Arch::COMPILED.platform()),
@@ -29,13 +39,13 @@ pub(super) fn all(host: &Host) -> Vec<Difference> {
         ),
         row(
             "sign of char in C",
-            if c_char::MIN == 0 { "unsigned" } else { "signed" }.to_owned(),
+            if c_char::MIN == 0 { "unsigned" } else { "signed" },
             "Bytes over 127 compare and widen differently; an EOF of -1 that is kept in a char is never found.",
             "AWS Graviton guide, signed and unsigned char <https://github.com/aws/aws-graviton-getting-started/blob/main/c-c%2B%2B.md#signed-vs-unsigned-char>",
         ),
         row(
             "long double in C",
-            by_arch("80 bits of x87, in 16 bytes", "128 bits, by library routines").to_owned(),
+            by_arch("80 bits of x87, in 16 bytes", "128 bits, by library routines"),
             "Files and messages with it cannot be exchanged, and sums that lean on its extra digits differ.",
             "Arm, procedure call standard AAPCS64 <https://github.com/ARM-software/abi-aa/blob/main/aapcs64/aapcs64.rst>",
         ),
@@ -57,13 +67,13 @@ pub(super) fn all(host: &Host) -> Vec<Difference> {
         ),
         row(
             "float out of range, as the CPU casts it",
-            by_arch("the smallest integer", "the nearest integer").to_owned(),
+            by_arch("the smallest integer", "the nearest integer"),
             "C and C++ code in which a cast of too large a float happened to give the value that was hoped for.",
             "Rust reference, numeric casts <https://doc.rust-lang.org/reference/expressions/operator-expr.html#numeric-cast>",
         ),
         row(
             "division by zero, as the CPU does it",
-            by_arch("a trap, SIGFPE in C", "0, and no trap").to_owned(),
+            by_arch("a trap, SIGFPE in C", "0, and no trap"),
             "C code that finds the mistake by its crash: on Arm it goes on with a zero.",
             "Arm A64 instruction set, SDIV <https://developer.arm.com/documentation/ddi0602/latest/>",
         ),
@@ -75,13 +85,19 @@ pub(super) fn all(host: &Host) -> Vec<Difference> {
         ),
         row(
             "order of loads and stores",
-            by_arch("strong (TSO)", "weak, unless asked for").to_owned(),
+            by_arch("strong (TSO)", "weak, unless asked for"),
             "Lock-free code that lacks its barriers works for years on x86 and fails once a day on Arm.",
             "AWS Graviton guide, ordering issues <https://github.com/aws/aws-graviton-getting-started/blob/main/optimizing.md#ordering-issues>",
         ),
+    ]
+}
+
+/// Those that one machine may have otherwise than the next.
+fn of_machines(host: &Host) -> [Difference; 8] {
+    [
         row(
             "atomic read-modify-write",
-            atomics(host).to_owned(),
+            atomics(host),
             "Built for the first Arm servers, contended locks become loops that starve; build with outline atomics or newer.",
             "AWS Graviton guide, Large-System Extensions <https://github.com/aws/aws-graviton-getting-started/blob/main/c-c%2B%2B.md#large-system-extensions-lse>",
         ),

@@ -456,7 +456,12 @@ fn comparisons(work: &mut Work) {
 }
 
 #[cfg(test)]
-#[expect(clippy::float_cmp, reason = "exact values are what is promised")]
+#[expect(
+    clippy::float_cmp,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "exact values are what is promised"
+)]
 mod tests {
     use std::hint::black_box;
 

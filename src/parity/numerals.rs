@@ -176,7 +176,6 @@ fn integers(work: &mut Work) {
 }
 
 #[cfg(test)]
-#[expect(clippy::float_cmp, reason = "exact values are what is promised")]
 mod tests {
     /// Half way between two numbers the one with the even last bit is taken.
     #[test]

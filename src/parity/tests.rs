@@ -74,13 +74,8 @@ const SEALS: [(u32, &str); 1] = [(
 
 #[test]
 fn another_set_is_another_version() {
-    let mut all = String::new();
-    for (subject, definition) in each() {
-        all.push_str(&format!(
-            "{subject}\n{}\n{}\n",
-            definition.name, definition.expected
-        ));
-    }
+    let line = |(subject, it): (&str, &Definition)| format!("{subject}\n{}\n{}\n", it.name, it.expected);
+    let all: String = each().map(line).collect();
     let seal = work::hexadecimal(&plain::sha256(all.as_bytes()));
     let (version, sealed) = SEALS[SEALS.len() - 1];
     assert_eq!(version, PARITY_VERSION, "SEALS lacks a line for this version");

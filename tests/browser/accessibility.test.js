@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { test } from "node:test";
+import { startLoadBalancer } from "./load_balancer.js";
 import {
   HOSTILE,
   RICH,
@@ -22,6 +23,8 @@ const browser = await startBrowser();
 const local = await startServer();
 const rich = await startServer({ env: RICH });
 const hostile = await startServer({ env: HOSTILE });
+const arm = await startServer({ arch: "aarch64" });
+const balanced = await startLoadBalancer([local.origin, arm.origin]);
 
 const PAGES = {
   "the home page": [local, "/"],
@@ -30,6 +33,8 @@ const PAGES = {
   "build info, rich": [rich, "/build"],
   "build info, hostile": [hostile, "/build"],
   "the system page": [local, "/info"],
+  "the parity page of both": [balanced, "/parity", (page) => page.getByText("The same on both", { exact: true }).waitFor()],
+  "the parity page of one": [arm, "/parity", (page) => page.locator("#ask").click()],
   "a missing page": [local, "/no-such-page"],
 };
 
@@ -149,6 +154,35 @@ test("a screen reader's view of the system page", () =>
   withPage(browser, { origin: local.origin }, async (page) => {
     await page.goto("/info");
     assertInOrder(await tree(page), ["- main:", '- heading "System" [level=1]', "the x86_64 arch is lit", "[level=2]", "- term: ", "- definition", ...FOOT]);
+  }));
+
+test("a screen reader's view of the parity page", () =>
+  withPage(browser, { origin: balanced.origin }, async (page) => {
+    await page.setViewportSize(VIEWPORTS[390]); // laid out as a grid, and a table all the same
+    await page.goto("/parity");
+    await page.getByText("The same on both", { exact: true }).waitFor();
+    assertInOrder(await tree(page), [
+      "- main:",
+      '- heading "Parity" [level=1]',
+      "- status:",
+      "The same on both",
+      "both arches are lit",
+      '- button "Ask again"',
+      '- heading "What must be the same" [level=2]',
+      '- checkbox "Show whole digests"',
+      '- table "What must be the same":',
+      '- columnheader "x86_64"',
+      '- columnheader "Verdict"',
+      '- columnheader "aarch64',
+      '- rowheader "Integers"',
+      '- rowheader "integers that wrap around',
+      '- cell "same"',
+      '- heading "What may differ" [level=2]',
+      '- table "What may differ":',
+      '- rowheader "page size',
+      "- cell",
+      ...FOOT,
+    ]);
   }));
 
 test("a screen reader's view of a missing page", () =>

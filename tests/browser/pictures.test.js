@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { statSync } from "node:fs";
 import { test } from "node:test";
+import { startLoadBalancer } from "./load_balancer.js";
 import { HOSTILE, RICH, VIEWPORTS, picture, startBrowser, startServer, withPage } from "./support.js";
 
 const browser = await startBrowser();
@@ -10,6 +11,7 @@ const x86 = await startServer();
 const arm = await startServer({ arch: "aarch64" });
 const rich = await startServer({ env: RICH });
 const hostile = await startServer({ env: HOSTILE });
+const balanced = await startLoadBalancer([x86.origin, arm.origin]);
 
 const PICTURES = {
   "home-x86_64": [x86, "/"],
@@ -21,6 +23,10 @@ const PICTURES = {
   "build-hostile": [hostile, "/build"],
   "system-x86_64": [x86, "/info"],
   "system-aarch64": [arm, "/info"],
+  "parity-both": [balanced, "/parity", (page) => page.getByText("The same on both", { exact: true }).waitFor()],
+  "parity-one": [arm, "/parity", (page) => page.locator("#ask").click()],
+  "parity-whole-digests": [balanced, "/parity", (page) => page.getByLabel("Show whole digests").check()],
+  "parity-differs": [x86, "/parity", differ],
   "not-found": [x86, "/no-such-page"],
 };
 
@@ -30,6 +36,16 @@ async function split(page) {
   const kept = { x86_64: 61, aarch64: 38, failed: 4, recent, running: false };
   await page.evaluate((value) => sessionStorage.setItem("bifora.tally", value), JSON.stringify(kept));
   await page.reload();
+}
+
+/** As if the other architecture gave two results that are not as expected, and not all of them. */
+async function differ(page) {
+  const answer = await (await fetch(`${arm.origin}/api/parity`)).json();
+  for (const i of [2, 6]) answer.vectors[i].digest = "0123456789abcdef".repeat(4);
+  Object.assign(answer.vectors[3], { digest: null, problem: "it failed: the system gave no thread" });
+  await page.route("**/api/parity", (route) => route.fulfill({ json: answer }));
+  await page.reload();
+  await page.getByText("Differs in 2 results").waitFor();
 }
 
 for (const [name, [server, path, then]] of Object.entries(PICTURES)) {
