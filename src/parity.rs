@@ -38,6 +38,18 @@ pub const PARITY_VERSION: u32 = 1;
 /// The most CPU time that the vectors may take, all threads together.
 pub const BUDGET: Duration = Duration::from_millis(100);
 
+/// The same under an emulator, which spends most of it on translating code that runs once.
+const EMULATED_BUDGET: Duration = Duration::from_secs(1);
+
+/// What the vectors may take on this machine.
+pub fn budget(host: &Host) -> Duration {
+    if host.machine.emulator.is_some() {
+        EMULATED_BUDGET
+    } else {
+        BUDGET
+    }
+}
+
 /// The answer of `/api/parity`.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct Parity {

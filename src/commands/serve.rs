@@ -89,7 +89,7 @@ pub async fn run(settings: &Settings, connections: usize, started: Started) -> R
 fn compute_parity(app: &Arc<App>) {
     let own = app.clone();
     let compute = move || {
-        let results = Results::compute(&own.facts.host, parity::BUDGET);
+        let results = Results::compute(&own.facts.host, parity::budget(&own.facts.host));
         let with = |outcome| parity::names(&results.vectors, outcome);
         let (differ, not_computed) = (with(Outcome::Differs), with(Outcome::NotComputed));
         let cpu_ms = results.cpu_time.as_secs_f64() * 1e3;

@@ -31,7 +31,7 @@ pub(super) const VECTORS: &[Definition] = &[
         why: "Routing, validation and log parsing: matches, groups and replacements at the same places.",
         source: "regex-lite, syntax <https://docs.rs/regex-lite/0.1/regex_lite/#syntax>",
         run: patterns,
-        expected: "fcda89e5620fb93e8e5cf82e24fef1117094adfabba0aa56884acd4168acc8dc",
+        expected: "8286355d1ec3c31f1e066797a27da5c7e44550c275ea31648b0936d8198b4e1c",
     },
     Definition {
         name: "search by vector instructions",
@@ -130,12 +130,9 @@ fn patterns(work: &mut Work) {
         r"(\d{1,2}):(\d\d)(?::(\d\d))?",
         r#"(\w+)=("[^"]*"|\S+)"#,
         r"(?i)linux|ERROR|straSSe",
-        r"(a|aa)+?!",
-        r"(a*)*b|\bcurl\b",
+        r"(a|aa)+?!|\bcurl\b",
         r"(?s)alice.*?0",
         r"[^\x00-\x7f]+",
-        r"$|^",
-        r"x*",
         r"(unclosed",
     ]);
     for pattern in patterns {

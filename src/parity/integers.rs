@@ -9,28 +9,28 @@ pub(super) const VECTORS: &[Definition] = &[
         why: "Overflow of signed integers is undefined in C, and what a compiler makes of it differs; in Rust it is defined.",
         source: "Rust reference, overflow <https://doc.rust-lang.org/reference/expressions/operator-expr.html#overflow>",
         run: wrap,
-        expected: "c9803719790a100ee9b65a7a43e8f322b6700f65127ad9defdfdc80ff8ae1d5f",
+        expected: "9d3f6632690b66eaae5d831f5af8dd9cb4c87a24f8dc9e778cf5c7c808c87a1a",
     },
     Definition {
         name: "integers that saturate",
         why: "Arm has instructions that saturate and x86 has few: the one stops at the limit by itself, the other compares.",
         source: "Arm A64 instruction set, SQADD <https://developer.arm.com/documentation/ddi0602/latest/>",
         run: saturate,
-        expected: "227fa6b77ced78c777f56c121ca37b2f770a6c6dae3286cda50fa904ca1ca132",
+        expected: "7eae36276a430e3d5d0e43899b9b5dfb0d7388a4ad047bc1aad61b9dd3b415e3",
     },
     Definition {
         name: "division at the limits",
         why: "A division by zero traps on x86 and gives 0 on Arm; code that relied on the trap goes on with a wrong number.",
         source: "Arm A64 instruction set, SDIV <https://developer.arm.com/documentation/ddi0602/latest/>",
         run: divide,
-        expected: "f7b6668aa692c87044283d7156422b9cc38390ca20ce45af4ce7559264edf8f0",
+        expected: "6c30f34594962136c8598ae01878edb11c2b5064a3d0d6c0bb5c8aaa4e096290",
     },
     Definition {
         name: "shifts by too much, and bits counted",
         why: "A shift by the width is undefined in C and differs in vector units; of zero, x86's BSR finds nothing and Arm's CLZ counts all.",
         source: "Arm A64 instruction set, CLZ <https://developer.arm.com/documentation/ddi0602/latest/>",
         run: shifts_and_bits,
-        expected: "5398fa0bd26f9c580a7fdf2fbfca06d66c941655480c5d0155627c1f9c0f59e7",
+        expected: "a2678f61036b973832ad767edc7679f83b63497af0e08c28f4e5fa448ea41b81",
     },
     Definition {
         name: "128-bit arithmetic",
@@ -41,16 +41,14 @@ pub(super) const VECTORS: &[Definition] = &[
     },
 ];
 
-macro_rules! for_every_type {
+/// Narrow and wide, with a sign and without: each more costs some kilobytes.
+macro_rules! for_some_types {
     ($work:ident, $each:ident) => {
         $each!($work, i8);
-        $each!($work, u8);
-        $each!($work, i16);
         $each!($work, u16);
         $each!($work, i32);
         $each!($work, u32);
         $each!($work, i64);
-        $each!($work, u64);
     };
 }
 
@@ -89,7 +87,7 @@ fn wrap(work: &mut Work) {
             }
         };
     }
-    for_every_type!(work, each);
+    for_some_types!(work, each);
 }
 
 fn saturate(work: &mut Work) {
@@ -107,7 +105,7 @@ fn saturate(work: &mut Work) {
             }
         };
     }
-    for_every_type!(work, each);
+    for_some_types!(work, each);
 }
 
 fn divide(work: &mut Work) {
@@ -130,7 +128,7 @@ fn divide(work: &mut Work) {
             }
         };
     }
-    for_every_type!(work, each);
+    for_some_types!(work, each);
 }
 
 fn shift(work: &mut Work) {
@@ -166,7 +164,7 @@ fn shift(work: &mut Work) {
             }
         };
     }
-    for_every_type!(work, each);
+    for_some_types!(work, each);
 }
 
 fn bits(work: &mut Work) {
@@ -184,7 +182,7 @@ fn bits(work: &mut Work) {
             }
         };
     }
-    for_every_type!(work, each);
+    for_some_types!(work, each);
 }
 
 /// Numbers of all lengths, most of them long.

@@ -11,28 +11,28 @@ pub(super) const VECTORS: &[Definition] = &[
         why: "Sorts and searches choose their path by size and by what the processor is good at, branches or conditional moves.",
         source: "Rust, sort_unstable <https://doc.rust-lang.org/std/primitive.slice.html#method.sort_unstable>",
         run: numbers_and_structures,
-        expected: "3cccae9ffc560f90e8bb5cff9888571b8195e39cccfe87bb10ce1e0289a4aac9",
+        expected: "0a29fd25f6ab43456bbc17ea8b65cad9d5ada5a777dccd2be53856781cc2af23",
     },
     Definition {
         name: "equals keep their order",
         why: "A stable sort that is not stable on one architecture pages through a list differently there.",
         source: "Rust, sort_by_key <https://doc.rust-lang.org/std/primitive.slice.html#method.sort_by_key>",
         run: stable,
-        expected: "30df9d8938920f415d612c2e0b2091bdb93f0d038c47e5aad9dd393b5c170ac9",
+        expected: "2a7e60d87c46711c0c3dc92179172067f7ccd8456707ca1be36c1bc3e521d0a2",
     },
     Definition {
         name: "text sorted by its bytes",
         why: "Where char has a sign, as in C on x86, everything beyond ASCII sorts before it; on Arm after it.",
         source: "AWS Graviton guide, signed and unsigned char <https://github.com/aws/aws-graviton-getting-started/blob/main/c-c%2B%2B.md#signed-vs-unsigned-char>",
         run: text,
-        expected: "c21efa85319e35bc9950f50834b70e4e512a37b3db8c81f69a7904852e54dcbb",
+        expected: "35a37e4334c5ecdaa8e561bee687eb2f99bd1c91b0e186562b4722138d12165d",
     },
     Definition {
         name: "floats sorted",
         why: "With NaN and two zeros among them, only a total order gives the same list every time.",
         source: "Rust, total_cmp <https://doc.rust-lang.org/std/primitive.f64.html#method.total_cmp>",
         run: floats,
-        expected: "d94645680942017a1bcbda777047857e8fdba9c1d920082ae0aa3d7aed9a2e19",
+        expected: "d26147e770a2a0cd8223a8a8ea2fd3d121f429f90f93a782eb8461f5e2688dfb",
     },
 ];
 
@@ -48,14 +48,11 @@ fn numbers_and_structures(work: &mut Work) {
 
 fn numbers(work: &mut Work) {
     let numbers = random(work, 50, 600);
-    // As long as an insertion sort likes, a merge, and the general case; in order, in reverse, and with many equals.
+    // As long as an insertion sort likes, a merge, and the general case.
     for length in [0, 1, 2, 19, 20, 21, 33, 600] {
         let mut some = numbers[..length].to_vec();
         some.sort_unstable();
         work.put_all(&some);
-        let mut signed: Vec<_> = numbers[..length].iter().map(|n| n.cast_signed()).collect();
-        signed.sort_unstable_by(|a, b| b.cmp(a));
-        work.put_all(signed);
     }
     let mut few: Vec<_> = numbers.iter().map(|n| n % 7).collect();
     few.sort_unstable();
@@ -65,12 +62,10 @@ fn numbers(work: &mut Work) {
 fn stable(work: &mut Work) {
     let numbers = random(work, 51, 400);
     let mut records: Vec<_> = numbers.iter().enumerate().map(|(i, n)| (n % 13, i)).collect();
-    records.sort_by_key(|(key, _)| *key);
-    work.put_all(&records);
-    records.sort_by_key(|(key, _)| std::cmp::Reverse(key % 3));
-    work.put_all(&records);
-    records.sort_by_cached_key(|(key, i)| (key + (*i as u64)) % 5);
-    work.put_all(&records);
+    for by in [13, 3, 5] {
+        records.sort_by_key(|(key, _)| key % by);
+        work.put_all(&records);
+    }
 }
 
 fn text(work: &mut Work) {
@@ -97,10 +92,6 @@ fn text(work: &mut Work) {
     ]);
     words.sort_unstable();
     work.put_all(words);
-    words.sort_by_key(|word| word.encode_utf16().collect::<Vec<_>>());
-    work.put_all(words);
-    words.sort_by_key(|word| std::cmp::Reverse(word.len()));
-    work.put_all(words);
     let least = words.iter().copied().min_by_key(|word| word.chars().count());
     work.put(least);
 }
@@ -114,11 +105,13 @@ fn floats(work: &mut Work) {
         f64::from_bits(0x7ff8_0000_0000_0000),
         f64::from_bits(0xfff8_0000_0000_0000),
     ]);
-    floats.sort_by(f64::total_cmp);
+    floats.sort_unstable_by(f64::total_cmp);
     work.put_all(&floats);
-    floats.retain(|a| !a.is_nan());
-    floats.sort_by(|a, b| b.partial_cmp(a).expect("no NaN is left"));
-    work.put_all(floats.iter().map(|a| a + 0.0));
+    let greatest = floats
+        .iter()
+        .filter(|a| !a.is_nan())
+        .max_by(|a, b| a.total_cmp(b));
+    work.put(greatest);
 }
 
 fn structures(work: &mut Work) {
