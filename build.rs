@@ -60,7 +60,7 @@ fn dependencies() -> Result<String> {
     Ok(table.keys().cloned().collect::<Vec<_>>().join(","))
 }
 
-/// Writes `assets.rs`: one `Asset` per file of `folder`, named by its content and compressed as far as it helps.
+/// Writes `assets.rs`: one `Asset` per entry of `folder`, named by its content and compressed as far as it helps.
 fn embed(folder: &Path) -> Result<()> {
     #[expect(
         clippy::disallowed_methods,
@@ -73,10 +73,7 @@ fn embed(folder: &Path) -> Result<()> {
     files.sort();
     let mut table = String::from("&[\n");
     for file in files {
-        let name = file
-            .file_name()
-            .and_then(|n| n.to_str())
-            .context("names of static files are UTF-8")?;
+        let (name, identity) = entry(&file)?;
         let (stem, extension) = name
             .rsplit_once('.')
             .with_context(|| format!("{name}: no extension"))?;
@@ -91,7 +88,6 @@ fn embed(folder: &Path) -> Result<()> {
                 bail!("static/{name}: no media type for .{other}; allowed are css, js, svg, txt, png, ico")
             }
         };
-        let identity = fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
         let digest = Sha256::digest(&identity);
         let hash = digest.iter().take(8).fold(String::new(), |mut hex, byte| {
             let _ = write!(hex, "{byte:02x}");
@@ -109,17 +105,43 @@ fn embed(folder: &Path) -> Result<()> {
                 )?;
             }
         }
+        fs::write(out.join(&name), &identity)?;
         writeln!(
             table,
             "Asset {{ name: {name:?}, url: \"/static/{stem}.{hash}.{extension}\", \
              media_type: {media_type:?}, compressed: &[{forms}], \
              plain: Form {{ encoding: None, etag: \"\\\"{hash}\\\"\", \
-             body: include_bytes!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/static/{name}\")) }} }},"
+             body: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}\")) }} }},"
         )?;
     }
     table.push(']');
     fs::write(out.join("assets.rs"), table)?;
     Ok(())
+}
+
+/// Name and content of an entry of `static/`. A folder of scripts is one script, in the order of their names: behind a
+/// load balancer, during a rollout, a page that loads several may get them from several versions.
+fn entry(path: &Path) -> Result<(String, Vec<u8>)> {
+    let name = path
+        .file_name()
+        .and_then(|n| n.to_str())
+        .context("names of static files are UTF-8")?;
+    let read = |file: &Path| fs::read(file).with_context(|| format!("reading {}", file.display()));
+    if !path.is_dir() {
+        return Ok((name.to_owned(), read(path)?));
+    }
+    let mut scripts: Vec<_> = fs::read_dir(path)?
+        .map(|script| script.map(|s| s.path()))
+        .collect::<Result<_, _>>()?;
+    scripts.sort();
+    let mut whole = Vec::new();
+    for script in scripts {
+        if script.extension().is_none_or(|extension| extension != "js") {
+            bail!("{}: a folder of static/ holds scripts only", script.display());
+        }
+        whole.extend(read(&script)?);
+    }
+    Ok((format!("{name}.js"), whole))
 }
 
 fn brotli(bytes: &[u8]) -> Result<Vec<u8>> {

@@ -5,6 +5,7 @@ pub mod attest;
 pub mod build_info;
 pub mod edge;
 pub mod error;
+pub mod fleet;
 pub mod health;
 pub mod home;
 pub mod metrics;
@@ -48,6 +49,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/build", get(build_info::page))
         .route("/info", get(system_info::page))
         .route("/parity", get(parity::page))
+        .route("/fleet", get(fleet::page))
         .route("/api/whoami", get(whoami::api))
         .route("/api/build", get(build_info::api))
         .route("/api/info", get(system_info::api))

@@ -4,6 +4,7 @@ use axum::body::Bytes;
 use serde::Serialize;
 
 use super::build_info::BuildInfoPage;
+use super::fleet::FleetPage;
 use super::home::HomePage;
 use super::parity;
 use crate::deployment::Deployment;
@@ -18,6 +19,8 @@ pub(super) struct Snapshot {
     pub(super) who: WhoAmI,
     /// The page of `GET /`.
     pub(super) home: Bytes,
+    /// The page of `GET /fleet`.
+    pub(super) fleet: Bytes,
     /// The page of `GET /build`.
     pub(super) build_page: Bytes,
     /// The six keys of `GET /build`.
@@ -37,6 +40,7 @@ impl Snapshot {
         let report = facts.build_report(deployment);
         Self {
             home: HomePage::new(&who, None).body(),
+            fleet: FleetPage::new(&who).body(),
             build_page: BuildInfoPage::new(&report).body(),
             build_keys: json(&facts.build_keys()),
             whoami: json(&who),

@@ -15,6 +15,7 @@ import {
   startServer,
   withPage,
 } from "./support.js";
+import { some } from "./fleet_support.js";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const NOT_FOUND = /status of 404/; // the browser reports it of the page itself
@@ -35,6 +36,8 @@ const PAGES = {
   "the system page": [local, "/info"],
   "the parity page of both": [balanced, "/parity", (page) => page.getByText("The same on both", { exact: true }).waitFor()],
   "the parity page of one": [arm, "/parity", (page) => page.locator("#ask").click()],
+  "the fleet page": [local, "/fleet"],
+  "the fleet page after a sample": [local, "/fleet", (page) => some(page, 3)],
   "a missing page": [local, "/no-such-page"],
 };
 
@@ -181,6 +184,36 @@ test("a screen reader's view of the parity page", () =>
       '- table "What may differ":',
       '- rowheader "page size',
       "- cell",
+      ...FOOT,
+    ]);
+  }));
+
+test("a screen reader's view of the fleet page", () =>
+  withPage(browser, { origin: local.origin }, async (page) => {
+    await page.goto("/fleet");
+    assertInOrder(await tree(page), [
+      "- main:",
+      '- heading "Fleet" [level=1]',
+      '- heading "Ask the fleet" [level=2]',
+      '- combobox "Requests"',
+      '- button "Start"',
+      '- heading "Who answered this request" [level=2]',
+      "- table",
+      '- columnheader "Image digest"',
+      ...FOOT,
+    ]);
+    await some(page, 3);
+    assertInOrder(await tree(page), [
+      '- button "Start again"',
+      '- progressbar "Requests that have ended"',
+      "- status: Stopped.",
+      '- heading "What stands out" [level=2]',
+      '- listitem: "Only x86_64 has answered, in',
+      '- heading "Tasks" [level=2]',
+      '- group "Tasks"',
+      '- columnheader "p95"',
+      '- button "Save as JSON"',
+      '- button "Save as CSV"',
       ...FOOT,
     ]);
   }));
