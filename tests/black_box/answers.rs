@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 
+use bifora::whoami::WhoAmI;
 use serde_json::{Value, json};
 
 use crate::support::client::{Answer, FORM, get, post_form, request};
-use crate::support::page::{assert_harmless, tags, text_by_id, text_by_name};
+use crate::support::page::{assert_harmless, tags, text, text_by_id, text_by_name};
 use crate::support::program::{EMULATOR, arch, is_emulated};
 use crate::support::server::Server;
 
@@ -224,6 +225,21 @@ async fn system_page_tells_the_architecture() {
     let answer = server.get("/info").await;
     assert_eq!(answer.header("content-type"), Some("application/json"));
     assert_eq!(answer.header("vary"), Some("accept"));
+}
+
+#[tokio::test]
+async fn fleet_page_tells_who_answered_it() {
+    let server = Server::shared();
+    let who: WhoAmI = server.get("/api/whoami").await.json();
+    let html = server.page("/fleet").await.text();
+    assert_harmless(&html);
+    assert_eq!(text_by_name(&html, "h1").as_deref(), Some("Fleet"));
+    let shown = text(&html);
+    assert!(shown.contains(who.identity()), "{shown}");
+    for fact in [who.cpu, who.started, Some(who.version)].into_iter().flatten() {
+        assert!(shown.contains(&fact), "{fact} is not in {shown}");
+    }
+    assert_eq!(shown.contains(EMULATOR), is_emulated());
 }
 
 #[tokio::test]

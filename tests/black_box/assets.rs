@@ -11,7 +11,7 @@ const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 /// The addresses that the pages load.
 async fn loaded(server: &Server) -> Vec<String> {
     let mut found = Vec::new();
-    for path in ["/", "/build", "/info", "/parity", "/nothing-here"] {
+    for path in ["/", "/build", "/info", "/parity", "/fleet", "/nothing-here"] {
         for mut tag in tags(&server.page(path).await.text()) {
             let name = if tag.name == "link" { "href" } else { "src" };
             found.extend(tag.attributes.remove(name));

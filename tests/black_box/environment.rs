@@ -13,7 +13,7 @@ use crate::support::program::{program, run};
 use crate::support::server::Server;
 
 /// Those that show something of the environment.
-const PAGES: [&str; 3] = ["/", "/build", "/info"];
+const PAGES: [&str; 4] = ["/", "/build", "/info", "/fleet"];
 
 /// Every variable that is read as a fact, set to the same. The metadata endpoint has tests of its own, but here a
 /// hostile address of it is part of the environment.

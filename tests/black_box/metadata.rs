@@ -187,7 +187,7 @@ async fn hostile_values_are_text() {
     let report = is_known(&server).await;
     assert_eq!(report.runs_on.deployment.launch_type, None);
     assert_eq!(report.image.digest, None, "a digest has the form of one");
-    for path in ["/", "/build", "/info", "/parity"] {
+    for path in ["/", "/build", "/info", "/parity", "/fleet"] {
         let html = server.page(path).await.text();
         assert_harmless(&html);
         assert!(!html.contains("evil.example/#:1") || text(&html).contains("evil.example"));

@@ -16,11 +16,12 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 pub(crate) const LOOK: Duration = Duration::from_millis(20);
 
 /// Every route with the methods that it takes, as `Allow` names them.
-pub(crate) const ROUTES: [(&str, &[&str]); 14] = [
+pub(crate) const ROUTES: [(&str, &[&str]); 15] = [
     ("/", &["GET", "HEAD", "POST"]),
     ("/build", &["GET", "HEAD"]),
     ("/info", &["GET", "HEAD"]),
     ("/parity", &["GET", "HEAD"]),
+    ("/fleet", &["GET", "HEAD"]),
     ("/api/whoami", &["GET", "HEAD"]),
     ("/api/build", &["GET", "HEAD"]),
     ("/api/info", &["GET", "HEAD"]),
