@@ -165,6 +165,8 @@ for (const [what, [end, words]] of Object.entries(ENDS)) {
       await sleep(600);
       assert.equal(proxy.asked.length, asked, "nothing more is asked");
       assert.equal((await cells(page))[0][5][0], answers);
+      const { requests } = JSON.parse((await download(page, "json"))[1]);
+      assert.deepEqual(requests, { asked, answered: Number(answers), failed: 0, broken_off: Number(broken ?? 0), of_further_tasks: 0 });
       assert.equal(await page.locator("#fleet-count").isDisabled(), false);
     });
   });
@@ -209,6 +211,8 @@ test("the failures of a killed server are shown, not hidden", async () => {
     await victim.stop();
     await page.locator("#fleet-failures tr").first().waitFor({ timeout: 30_000 });
     await settled(page, 20);
+    // The window of a task that answers no more goes dark.
+    await page.waitForFunction(() => document.querySelectorAll(".light.lit").length === 1 && document.querySelector(".lit .x86_64"));
     await page.locator("#fleet-toggle").click();
     await over(page);
     const all = await failures(page);
