@@ -1,10 +1,7 @@
 //! Formats: JSON, patterns in text, and compression.
 
-use std::io::{Read as _, Write as _};
-
-use flate2::Compression;
-use flate2::read::GzDecoder;
-use flate2::write::{DeflateEncoder, GzEncoder};
+use miniz_oxide::deflate::compress_to_vec_zlib;
+use miniz_oxide::inflate::decompress_to_vec_zlib;
 use regex_lite::Regex;
 use serde_json::{Value, json};
 
@@ -17,7 +14,7 @@ pub(super) const VECTORS: &[Definition] = &[
         why: "Objects, escapes and nesting, read and written again: what two services tell each other.",
         source: "RFC 8259 <https://www.rfc-editor.org/rfc/rfc8259>",
         run: json_text,
-        expected: "336fdf9091837c4d7c4719929795c1565a9c7d453108be9066afb2bd5e528e50",
+        expected: "a821b846df105e9abfea1b64e8176a68bdf3a91191e2ee98e4e8b860af0faa42",
     },
     Definition {
         name: "numbers in JSON",
@@ -45,12 +42,12 @@ pub(super) const VECTORS: &[Definition] = &[
         why: "Not only the content but the compressed bytes: caches, ETags and image layers are named by their digest.",
         source: "RFC 1951 <https://www.rfc-editor.org/rfc/rfc1951>",
         run: compress,
-        expected: "648d6eb1cd8cff65e7496ffd74a7ac354725a3f894e2f38477b544c3242e906a",
+        expected: "835a084c5bb60123d14ca963c9fa353b99f297b9f6597ddd5bfa0952f4d26aa1",
     },
     Definition {
         name: "compression there and back",
         why: "What one architecture packs the other unpacks, and damage is noticed on both.",
-        source: "RFC 1952 <https://www.rfc-editor.org/rfc/rfc1952>",
+        source: "RFC 1950 <https://www.rfc-editor.org/rfc/rfc1950>",
         run: round_trip,
         expected: "8f68ca693dc98ecb942068153a6f95a2adb41df2b3a76669b659ff6eb14fbb76",
     },
@@ -68,7 +65,6 @@ fn json_text(work: &mut Work) {
     let again: Option<Value> = serde_json::from_str(&written).ok();
     work.put(again.as_ref() == Some(&value));
     work.put(written);
-    work.put(serde_json::to_string_pretty(&value).expect("a value can be written"));
     for bad in work.take_all([
         "{",
         "[1,]",
@@ -189,40 +185,22 @@ fn material(work: &mut Work) -> Vec<u8> {
     [log, log, &noise, &[b'='; 400], log, &noise[..200]].concat()
 }
 
-fn deflated(material: &[u8], level: u32) -> Vec<u8> {
-    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::new(level));
-    encoder
-        .write_all(material)
-        .and_then(|()| encoder.finish())
-        .expect("memory can be written to")
-}
-
 fn compress(work: &mut Work) {
     let material = material(work);
     for level in work.take_all([1, 6, 8]) {
-        work.put(deflated(&material, level));
+        work.put(compress_to_vec_zlib(&material, level));
     }
 }
 
 fn round_trip(work: &mut Work) {
     let material = material(work);
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    let mut packed = encoder
-        .write_all(&material)
-        .and_then(|()| encoder.finish())
-        .expect("memory can be written to");
-    let unpack = |packed: &[u8]| {
-        let mut unpacked = Vec::new();
-        GzDecoder::new(packed)
-            .read_to_end(&mut unpacked)
-            .map(|_| unpacked)
-            .ok()
-    };
+    let mut packed = compress_to_vec_zlib(&material, 6);
+    let unpack = |packed: &[u8]| decompress_to_vec_zlib(packed).ok();
     work.put(unpack(&packed).as_ref() == Some(&material));
     work.put(unpack(&packed));
-    work.put(unpack(&packed[..packed.len() - 9]));
-    // The checksum in the last eight bytes.
-    let place = packed.len() - 6;
+    work.put(unpack(&packed[..packed.len() - 5]));
+    // The checksum in the last four bytes.
+    let place = packed.len() - 2;
     packed[place] ^= 1;
     work.put(unpack(&packed));
 }

@@ -70,20 +70,20 @@ impl Work {
         }
     }
 
-    /// Has `count` threads do `job`, which gets the number of its thread, and waits for them.
+    /// Has `count` threads do `job`, which gets the number of its thread, and waits for what they give.
     ///
     /// # Panics
     /// When the system gives no thread, or one panics.
-    pub(super) fn crew<T: Send>(&mut self, count: usize, job: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    pub(super) fn crew(&mut self, count: usize, job: &(dyn Fn(usize) -> u64 + Sync)) -> Vec<u64> {
         let nanoseconds = AtomicU64::new(0);
-        let (job, total) = (&job, &nanoseconds);
-        let done = thread::scope(|scope| {
+        let total = &nanoseconds;
+        let given = thread::scope(|scope| {
             let start = |number| {
                 let timed = move || {
-                    let done = job(number);
+                    let given = job(number);
                     let used = cpu_time::of_this_thread().as_nanos();
                     total.fetch_add(u64::try_from(used).unwrap_or(u64::MAX), Ordering::Relaxed);
-                    done
+                    given
                 };
                 // They are many and call little.
                 let thread = thread::Builder::new().stack_size(64 << 10);
@@ -92,12 +92,13 @@ impl Work {
                     .expect("the system gives a thread")
             };
             let crew: Vec<_> = (0..count).map(start).collect();
-            crew.into_iter()
-                .map(|member| member.join().expect("no thread of a vector panics"))
-                .collect()
+            let join = |member: thread::ScopedJoinHandle<'_, u64>| {
+                member.join().expect("no thread of a vector panics")
+            };
+            crew.into_iter().map(join).collect()
         });
         self.helpers += Duration::from_nanos(nanoseconds.into_inner());
-        done
+        given
     }
 
     /// The digest of all results in hexadecimal digits, and the CPU time of the threads that helped.
