@@ -101,6 +101,7 @@ impl Default for Sha256 {
 }
 
 impl Sha256 {
+    #[inline(never)] // hundreds of vectors' lines call it, and none of them is in a hurry
     pub(super) fn update(&mut self, mut bytes: &[u8]) {
         self.length += bytes.len() as u64;
         while !bytes.is_empty() {

@@ -22,13 +22,6 @@ pub(super) const VECTORS: &[Definition] = &[
         expected: "7a529931054d71685d437b7db18edc587ce06fd40048e1dda48e295a75da38b2",
     },
     Definition {
-        name: "upper and lower case",
-        why: "ASCII runs through vector code and the rest through tables; the seam between them must not be seen.",
-        source: "Rust, to_lowercase <https://doc.rust-lang.org/std/primitive.str.html#method.to_lowercase>",
-        run: cased,
-        expected: "ebb85fa92326eff91ecf5e5ff3773dae0fec206827aecd0f6e390bbd6d2e8257",
-    },
-    Definition {
         name: "UTF-8 and UTF-16 checked and repaired",
         why: "Validation goes word by word where it can, and UTF-16 has a byte order: what replaces bad bytes must not move.",
         source: "Rust, from_utf8_lossy <https://doc.rust-lang.org/std/string/struct.String.html#method.from_utf8_lossy>",
@@ -123,17 +116,6 @@ fn folded(work: &mut Work) {
         for other in words {
             work.put(UniCase::unicode(one) == UniCase::unicode(other));
         }
-    }
-}
-
-fn cased(work: &mut Work) {
-    for text in work.take_all(TEXTS) {
-        work.put(text.to_lowercase());
-        work.put(text.to_uppercase());
-        work.put(text.to_ascii_uppercase());
-        work.put(text.eq_ignore_ascii_case(&text.to_lowercase()));
-        work.put(text.chars().filter(|c| c.is_alphabetic()).count());
-        work.put(text.split_whitespace().count());
     }
 }
 

@@ -41,7 +41,9 @@ impl Work {
         self.inputs
     }
 
-    /// An input as a value of run time.
+    /// An input as a value of run time. Never inlined, like everything that is called from hundreds of lines here: it would
+    /// cost a hundred kilobytes.
+    #[inline(never)]
     pub(super) fn take<T: Input>(&mut self, value: T) -> T {
         let this = self.inputs;
         self.inputs += 1;
@@ -54,11 +56,20 @@ impl Work {
     }
 
     /// Several inputs.
-    pub(super) fn take_all<T: Input, const N: usize>(&mut self, values: [T; N]) -> [T; N] {
-        values.map(|value| self.take(value))
+    pub(super) fn take_all<T: Input + Copy, const N: usize>(&mut self, mut values: [T; N]) -> [T; N] {
+        self.take_each(&mut values);
+        values
+    }
+
+    #[inline(never)]
+    fn take_each<T: Input + Copy>(&mut self, values: &mut [T]) {
+        for value in values {
+            *value = self.take(*value);
+        }
     }
 
     /// A result.
+    #[inline(never)]
     pub(super) fn put(&mut self, value: impl Canonical) {
         value.write(&mut self.digest);
     }
