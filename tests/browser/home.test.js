@@ -78,8 +78,8 @@ test("works by keyboard alone, with the focus always to be seen", () =>
           target: Math.min(box.width, box.height),
         };
       });
-    const order = ["Skip to content", "Bifora", "random-button", "tally-toggle", "tally-reset", "Every task that answers"];
-    for (const name of [...order, "Home", "Fleet", "Build info", "System", "API"]) {
+    const order = ["Skip to content", "Bifora", "random-button", "Every task that answers", "Do both give the same results?", "tally-toggle", "tally-reset"];
+    for (const name of [...order, "Home", "Fleet", "Build info", "System", "Parity", "API"]) {
       await page.keyboard.press("Tab");
       const focus = await focused();
       assert.equal(focus.name, name);
