@@ -121,7 +121,9 @@ fn structures(work: &mut Work) {
         work.put(greatest);
     }
     let mut keys = numbers;
-    keys.iter_mut().for_each(|key| *key %= 50);
+    for key in &mut keys {
+        *key %= 50;
+    }
     keys.sort_unstable();
     for wanted in 0..60 {
         work.put(keys.partition_point(|key| *key < wanted));
