@@ -2,6 +2,8 @@
 
 use std::{error, fmt, io};
 
+use crate::text::shown;
+
 /// Where something is wrong, and what.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Error {
@@ -17,11 +19,11 @@ impl Error {
         }
     }
 
-    /// Of an error while reading `place`; what this crate itself has said in it stays as it is.
+    /// Of an error while reading `place`, which can repeat what it could not read.
     pub(crate) fn io(place: impl Into<String>, error: &io::Error) -> Self {
         let problem = match error.kind() {
             io::ErrorKind::UnexpectedEof => "it breaks off".to_owned(),
-            _ => error.to_string(),
+            _ => shown(&error.to_string()),
         };
         Self::new(place, problem)
     }

@@ -9,6 +9,7 @@ use crate::digest::{Digest, Hasher};
 use crate::elf::{Elf, HEAD};
 use crate::entries::{self, Kind};
 use crate::error::Error;
+use crate::limits;
 use crate::store::{Section, compression};
 use crate::tree::Tree;
 
@@ -36,6 +37,8 @@ pub(crate) fn read(
 ) -> Result<(), Error> {
     let place = format!("layer {name}");
     let failed = |error: &io::Error| Error::io(place.clone(), error);
+    // As it is stored, too: what is large need not unpack to anything.
+    spend(left, section.size()).map_err(|error| failed(&error))?;
     let plain: Box<dyn Read> = match compression(&section.head()) {
         // Of several members, as Go reads it: one alone could be another file.
         Some("gzip") => Box::new(MultiGzDecoder::new(BufReader::with_capacity(64 * 1024, section))),
@@ -88,6 +91,18 @@ pub(crate) fn read(
     }
 }
 
+/// Takes bytes from what may still be looked at.
+pub(crate) fn spend(left: &Cell<u64>, bytes: u64) -> io::Result<()> {
+    let most = limits::UNPACKED >> 30;
+    let rest = left.get().checked_sub(bytes).ok_or_else(|| {
+        io::Error::other(format!(
+            "all layers together have more than {most} GiB, which is the most that is looked at"
+        ))
+    })?;
+    left.set(rest);
+    Ok(())
+}
+
 /// Takes the digest of what is read, and ends when too much is.
 struct Hashed<'a> {
     inner: Box<dyn Read>,
@@ -98,13 +113,7 @@ struct Hashed<'a> {
 impl Read for Hashed<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
-        let left = self.left.get().checked_sub(count as u64);
-        self.left.set(left.ok_or_else(|| {
-            let most = crate::limits::UNPACKED >> 30;
-            io::Error::other(format!(
-                "all layers together unpack to more than {most} GiB, which is the most that is looked at"
-            ))
-        })?);
+        spend(self.left, count as u64)?;
         if let Some(hasher) = &mut self.hasher {
             hasher.update(&buffer[..count]);
         }

@@ -157,17 +157,11 @@ impl Reader<'_> {
                 "it has no list of manifests, or more than that",
             ));
         };
-        let only = match manifests.as_slice() {
-            [only] => Some(only.digest.clone()),
-            _ => None,
-        };
-        let images = self.contents.images.len();
+        // The same under two tags is there twice.
+        let first = manifests.first().map(|first| first.digest.clone());
+        let only = first.filter(|first| manifests.iter().all(|other| other.digest == *first));
         self.index(manifests, "index.json", 1)?;
-        // The image of a tag: one index, or one manifest.
-        self.contents.root = only
-            .filter(|_| images == 0)
-            .map(|digest| digest_of(&digest, "index.json"))
-            .transpose()?;
+        self.contents.root = only.map(|digest| digest_of(&digest, "index.json")).transpose()?;
         Ok(())
     }
 
@@ -336,6 +330,13 @@ fn of_docker_save(store: &Store, saved: &Saved) -> Result<Image, Error> {
 
 /// The digests of the unpacked layers, one for each or none at all.
 fn diff_ids(config: &Config, layers: usize, place: &str) -> Result<Vec<Digest>, Error> {
+    if layers > limits::LAYERS {
+        let problem = format!(
+            "the image has {layers} layers, and {} is the most",
+            limits::LAYERS
+        );
+        return Err(Error::new(place, problem));
+    }
     let Some(named) = &config.diff_ids else {
         return Ok(Vec::new());
     };

@@ -9,7 +9,10 @@ pub const FILES: usize = 100_000;
 /// Manifests and indexes of an archive.
 pub const MANIFESTS: usize = 1_000;
 
-/// Bytes of all layers of an archive, unpacked.
+/// Layers of an image. Engines take 127.
+pub const LAYERS: usize = 500;
+
+/// Bytes of all layers of an archive, as they are stored and unpacked.
 pub const UNPACKED: u64 = 64 << 30;
 
 /// Bytes of a path, of the target of a link, and of what else is said of a file before its content.

@@ -51,7 +51,8 @@ impl Store {
         let places = places(&file).map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof => wrong("it is no tar file, or breaks off"),
             _ => wrong(&format!(
-                "it is no folder, and no tar file that can be read: {error}"
+                "it is no folder, and no tar file that can be read: {}",
+                shown(&error.to_string())
             )),
         })?;
         Ok(Self::Tar(file, places))

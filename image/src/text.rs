@@ -2,11 +2,11 @@
 
 /// Some text of a file: one line, without what a terminal would obey, and not too long.
 pub(crate) fn shown(text: &str) -> String {
-    const LONGEST: usize = 200;
+    const LONGEST: usize = 300;
     let mut shown = String::new();
     for c in text.chars().take(LONGEST) {
-        // The quotes of JSON and of shells are no danger.
-        if c == '"' || c == '\'' {
+        // The quotes of JSON are no danger, and what is shown twice is not to become longer.
+        if ['"', '\'', '\\'].contains(&c) {
             shown.push(c);
         } else {
             shown.extend(c.escape_debug());
@@ -33,7 +33,8 @@ mod tests {
             shown("a \"b\"\n\u{1b}[31m\u{202e}"),
             "a \"b\"\\n\\u{1b}[31m\\u{202e}"
         );
-        assert_eq!(shown(&"x".repeat(300)).chars().count(), 201);
+        assert_eq!(shown(&shown("a\n")), "a\\n");
+        assert_eq!(shown(&"x".repeat(400)).chars().count(), 301);
         assert_eq!(path(b"usr/\xff"), "/usr/\u{fffd}");
     }
 }
