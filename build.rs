@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::{env, fs};
 
 use anyhow::{Context, Result, bail};
@@ -45,7 +46,58 @@ fn main() -> Result<()> {
         )?
         .emit()
         .context("writing the facts of the commit")?;
+    pack_relocations();
+    description(Path::new("src/web/openapi.json"))?;
     embed(Path::new("static"))
+}
+
+/// Has the linker write the relocations of a static binary in the short form, `DT_RELR`, which saves 170 kB on x86_64. What undoes
+/// it at start is glibc's own code, of 2.36 and newer; linkers for aarch64 learned it later than that, and are left alone.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it is how cargo tells a build script what it builds for"
+)]
+fn pack_relocations() {
+    let target = |what: &str| env::var(format!("CARGO_CFG_TARGET_{what}")).unwrap_or_default();
+    let is_static = target("FEATURE")
+        .split(',')
+        .any(|feature| feature == "crt-static");
+    if !is_static || target("ARCH") != "x86_64" || target("ENV") != "gnu" {
+        return;
+    }
+    let version = Command::new("getconf").arg("GNU_LIBC_VERSION").output();
+    let version = version.map_or_else(
+        |_| String::new(),
+        |output| String::from_utf8_lossy(&output.stdout).into_owned(),
+    );
+    let mut numbers = version
+        .trim()
+        .trim_start_matches("glibc ")
+        .split('.')
+        .map(str::parse::<u32>);
+    if let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next())
+        && (major, minor) >= (2, 36)
+    {
+        println!("cargo:rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
+    }
+}
+
+/// Writes the description of the API without the blanks that it has for readers. Texts in JSON have no line breaks.
+fn description(file: &Path) -> Result<()> {
+    let text = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+    let compact: String = text.lines().map(str::trim_start).collect();
+    fs::write(out()?.join("openapi.json"), compact)?;
+    Ok(())
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it is how cargo tells a build script where to write"
+)]
+fn out() -> Result<PathBuf> {
+    Ok(PathBuf::from(
+        env::var_os("OUT_DIR").context("OUT_DIR is set by cargo")?,
+    ))
 }
 
 /// The names under `[dependencies]`: Cargo.lock does not tell them from those of tests and of this script.
@@ -62,11 +114,7 @@ fn dependencies() -> Result<String> {
 
 /// Writes `assets.rs`: one `Asset` per entry of `folder`, named by its content and compressed as far as it helps.
 fn embed(folder: &Path) -> Result<()> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "it is how cargo tells a build script where to write"
-    )]
-    let out = PathBuf::from(env::var_os("OUT_DIR").context("OUT_DIR is set by cargo")?);
+    let out = out()?;
     let mut files: Vec<_> = fs::read_dir(folder)?
         .map(|entry| entry.map(|e| e.path()))
         .collect::<Result<_, _>>()?;
