@@ -8,6 +8,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::build_info::BuildInfo;
+use crate::commands::verify;
 use crate::settings::{Listen, Settings};
 
 /// The command line.
@@ -38,8 +39,10 @@ const EXAMPLES: &str = "Examples:
   bifora info               show what is known about this build and this machine
   bifora healthcheck        check the server on this machine
   bifora inspect-image FILE check that a saved image is for the architecture it says
+  bifora verify URL --commit COMMIT   prove that both architectures run this commit
 
-Exit codes: 0 success, 1 failure, 2 bad usage, 130 ended by a second signal.";
+Exit codes: 0 success, 1 failure, 2 bad usage, 3 not decided in time (verify), 130 ended by a
+second signal.";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -56,6 +59,8 @@ pub enum Command {
     },
     /// Check that an image is for the architecture it says: index, configuration and every ELF file
     InspectImage(InspectImage),
+    /// Prove that what answers at an address is what was built, on every architecture: for pipelines
+    Verify(Box<verify::Arguments>),
     /// Print completions for a shell, to be sourced or saved where the shell looks for them
     Completions {
         /// The shell

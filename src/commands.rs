@@ -4,3 +4,4 @@ pub mod healthcheck;
 pub mod info;
 pub mod inspect_image;
 pub mod serve;
+pub mod verify;

@@ -44,6 +44,30 @@ pub const NAMES: &[&str] = &[
     "ECS_CONTAINER_METADATA_URI_V4",
 ];
 
+/// Conventions of terminals and clients that `bifora verify` honours; none of them is a fact of the build, and none is shown.
+pub const CONVENTIONS: &[&str] = &[
+    "ALL_PROXY",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NO_COLOR",
+    "NO_PROXY",
+    "TERM",
+    "all_proxy",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+];
+
+/// The value of one of [`CONVENTIONS`]; `None` when unset or empty.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that may")]
+pub fn convention(name: &str) -> Option<String> {
+    debug_assert!(
+        CONVENTIONS.contains(&name),
+        "{name} is not in environment::CONVENTIONS"
+    );
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
 /// The variables of [`NAMES`] that are set and not empty, as they are; cleaned when asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Environment(BTreeMap<&'static str, String>);

@@ -4,10 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Empty, Limited};
-use hyper::body::Bytes;
-use hyper::{Request, StatusCode, Uri, header};
+use hyper::body::{Bytes, Incoming};
+use hyper::{Request, Response, StatusCode, Uri, header};
 use hyper_util::rt::TokioIo;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
@@ -38,7 +38,8 @@ pub enum ClientError {
 }
 
 /// Ends the connection's task with the exchange, however that ends.
-struct AbortOnDrop(JoinHandle<()>);
+#[derive(Debug)]
+pub struct AbortOnDrop(JoinHandle<()>);
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
@@ -75,14 +76,6 @@ async fn exchange(uri: &Uri, socket: SocketAddr, limit: usize) -> Result<(Status
     let stream = TcpStream::connect(socket)
         .await
         .map_err(|error| ClientError::Connect(socket, error))?;
-    // hyper bounds neither interim answers nor heads and trailers; whatever comes is bounded here.
-    let (reader, writer) = stream.into_split();
-    let bounded = tokio::io::join(reader.take((limit + HEADS) as u64), writer);
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(bounded)).await?;
-    let _connection = AbortOnDrop(tokio::spawn(async move {
-        // What goes wrong here is what the sender reports.
-        let _ = connection.await;
-    }));
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let request = Request::get(path)
         .header(
@@ -93,8 +86,34 @@ async fn exchange(uri: &Uri, socket: SocketAddr, limit: usize) -> Result<(Status
         .header(header::CONNECTION, "close")
         .body(Empty::<Bytes>::new())
         .map_err(|_| ClientError::Address(uri.to_string()))?;
-    let response = sender.send_request(request).await?;
+    let (response, _connection) = send(Box::new(stream), request, limit + HEADS).await?;
     let status = response.status();
     let body = Limited::new(response.into_body(), limit).collect().await;
     Ok((status, body.map_err(|_| ClientError::Body { limit })?.to_bytes()))
+}
+
+/// Something to speak HTTP over. One type for all, so that hyper's client is compiled once.
+pub type Stream = Box<dyn Duplex>;
+
+/// What can be read and written.
+pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+
+/// Sends a request on a connection of its own; reads at most `limit` bytes in all. The connection ends when the second part of
+/// the answer is dropped.
+pub async fn send(
+    stream: Stream,
+    request: Request<Empty<Bytes>>,
+    limit: usize,
+) -> Result<(Response<Incoming>, AbortOnDrop), hyper::Error> {
+    // hyper bounds neither interim answers nor heads and trailers; whatever comes is bounded here.
+    let (reader, writer) = tokio::io::split(stream);
+    let bounded = tokio::io::join(reader.take(limit as u64), writer);
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(bounded)).await?;
+    let connection = AbortOnDrop(tokio::spawn(async move {
+        // What goes wrong here is what the sender reports.
+        let _ = connection.await;
+    }));
+    Ok((sender.send_request(request).await?, connection))
 }

@@ -34,5 +34,6 @@ pub mod report;
 pub mod server;
 pub mod settings;
 pub mod text;
+pub mod verify;
 pub mod web;
 pub mod whoami;

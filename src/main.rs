@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use bifora::cli::{self, Command};
-use bifora::commands::{healthcheck, info, inspect_image, serve};
+use bifora::commands::{healthcheck, info, inspect_image, serve, verify};
 use bifora::host::Started;
 use bifora::logging;
 use bifora::server::descriptors;
@@ -36,6 +36,7 @@ fn main() -> ExitCode {
             },
             Err(error) => fail_with(&error, 2),
         },
+        Command::Verify(arguments) => verify(*arguments),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut cli::definition(), "bifora", &mut script);
@@ -58,6 +59,17 @@ fn serve(settings: &Settings, started: Started) -> ExitCode {
     match result {
         Ok(ending) => ending.exit_code(),
         Err(error) => fail(&error),
+    }
+}
+
+fn verify(arguments: verify::Arguments) -> ExitCode {
+    match small_runtime().block_on(verify::run(arguments)) {
+        Ok(verify::Ending { text, code }) => match written(&text) {
+            Ok(()) => ExitCode::from(code),
+            // A proof that nobody was told is none; nor is it a disproof.
+            Err(error) => fail_with(&error, if code == 0 { verify::USAGE } else { code }),
+        },
+        Err(error) => fail_with(&error, verify::USAGE),
     }
 }
 

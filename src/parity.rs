@@ -162,6 +162,11 @@ const SUBJECTS: [(&str, &[Definition]); 10] = [
     ("Time", time::VECTORS),
 ];
 
+/// Every vector's name, and the digest that is expected of it.
+pub fn expected() -> impl Iterator<Item = (&'static str, &'static str)> {
+    definitions(&SUBJECTS).map(|(_, definition)| (definition.name, definition.expected))
+}
+
 /// What was computed: everything of [`Parity`] but who did it.
 #[derive(Clone, Debug)]
 pub struct Results {

@@ -72,6 +72,20 @@ pub fn bytes(count: u64) -> String {
     }
 }
 
+/// A number of things: `1 task`, `2 tasks`.
+pub fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+/// A time for people, no finer than they care: `0.3s`, `12s`, `1m 30s`.
+pub fn seconds(time: Duration) -> String {
+    if time < Duration::from_secs(10) && time.subsec_millis() >= 50 {
+        format!("{:.1}s", time.as_secs_f64())
+    } else {
+        humantime::format_duration(Duration::from_secs(time.as_secs())).to_string()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -105,6 +119,23 @@ mod tests {
         assert_eq!(bytes(1536), "1.5 KiB");
         assert_eq!(bytes(1 << 30), "1.0 GiB");
         assert_eq!(bytes(u64::MAX), "15.9 EiB");
+    }
+
+    #[test]
+    fn numbers_and_times_read_well() {
+        assert_eq!(
+            (count(1, "task", "tasks"), count(0, "task", "tasks")),
+            ("1 task".into(), "0 tasks".into())
+        );
+        for (millis, text) in [
+            (0, "0s"),
+            (340, "0.3s"),
+            (9_000, "9s"),
+            (12_900, "12s"),
+            (90_000, "1m 30s"),
+        ] {
+            assert_eq!(seconds(Duration::from_millis(millis)), text);
+        }
     }
 
     proptest! {

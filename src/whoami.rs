@@ -7,7 +7,7 @@ use crate::arch::Arch;
 use crate::build_info;
 
 /// The answer of `/api/whoami`.
-#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct WhoAmI {
     /// Architecture of the running binary.
     pub arch: Arch,

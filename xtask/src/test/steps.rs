@@ -34,7 +34,7 @@ pub(super) struct Run<'a> {
 }
 
 /// In order of what fails fastest, and so that what is compiled for one step serves the next.
-pub(super) const STEPS: [Step; 15] = [
+pub(super) const STEPS: [Step; 16] = [
     Step {
         name: "fmt",
         about: "the formatting is rustfmt's",
@@ -88,6 +88,9 @@ pub(super) const STEPS: [Step; 15] = [
                 "clippy",
                 "--workspace",
                 "--all-targets",
+                // What `test = false` leaves out of all targets.
+                "--test=cloud",
+                "--test=verify",
                 "--locked",
                 "--",
                 "-D",
@@ -149,6 +152,20 @@ pub(super) const STEPS: [Step; 15] = [
         about: "the release binary of the other architecture, seen from outside",
         needs: || Ok([build::requirements(&Arch::ALL)?, vec![Requirement::Emulator]].concat()),
         run: |session| session.black_box(Arch::foreign()?, requirement::emulator()?.as_deref()),
+    },
+    Step {
+        name: "verify",
+        about: "`bifora verify` proves a fleet of both architectures, and sees all that can be wrong with one",
+        needs: || {
+            let own = [
+                Requirement::Emulator,
+                Requirement::Haproxy,
+                Requirement::Openssl,
+                Requirement::Python,
+            ];
+            Ok([build::requirements(&Arch::ALL)?, own.to_vec()].concat())
+        },
+        run: verify,
     },
     Step {
         name: "browser",
@@ -310,6 +327,31 @@ fn infra(session: &Run) -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
+fn verify(session: &Run) -> Result<Outcome> {
+    let (host, foreign) = (Arch::host()?, Arch::foreign()?);
+    let mut cargo = cargo();
+    // What they measured is shown at the end. Not all at once: they measure time, and one of two servers is emulated.
+    let arguments = [
+        "test",
+        "--workspace",
+        "--test",
+        "verify",
+        "--locked",
+        "--",
+        "--test-threads=4",
+        "--show-output",
+    ];
+    cargo
+        .args(arguments)
+        .env(variable("BIN", host), session.binary(host)?)
+        .env(variable("BIN", foreign), session.binary(foreign)?)
+        .env(
+            variable("RUNNER", foreign),
+            requirement::emulator()?.context("the emulator is gone")?,
+        );
+    session.run(&mut cargo)
+}
+
 fn browser(session: &Run) -> Result<Outcome> {
     let folder = session.workspace.browser_tests();
     if !folder.join("package.json").is_file() {
@@ -320,10 +362,10 @@ fn browser(session: &Run) -> Result<Outcome> {
     let (host, foreign) = (Arch::host()?, Arch::foreign()?);
     let mut npm = requirement::npm(session.workspace)?;
     npm.arg("test")
-        .env(browser_variable("BIN", host), session.binary(host)?)
-        .env(browser_variable("BIN", foreign), session.binary(foreign)?)
+        .env(variable("BIN", host), session.binary(host)?)
+        .env(variable("BIN", foreign), session.binary(foreign)?)
         .env(
-            browser_variable("RUNNER", foreign),
+            variable("RUNNER", foreign),
             requirement::emulator()?.context("the emulator is gone")?,
         )
         .env(
@@ -340,8 +382,8 @@ fn browser(session: &Run) -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
-/// Binary and runner of an architecture, as the browser tests ask for them: `BIFORA_BIN_AARCH64`.
-fn browser_variable(what: &str, arch: Arch) -> String {
+/// Binary and runner of an architecture, as tests of both ask for them: `BIFORA_BIN_AARCH64`.
+fn variable(what: &str, arch: Arch) -> String {
     format!("BIFORA_{what}_{}", arch.name().to_uppercase())
 }
 
