@@ -6,18 +6,34 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-usage: ci/release-lock.sh IMAGE COMMIT
+usage: ci/release-lock.sh IMAGE COMMIT [--program FILE]
 
 Prints the release lock of IMAGE, as ci/publish-manifest.sh prints it (REPOSITORY:TAG@sha256:…), which has to be built from
 COMMIT: COMMIT itself, the digest of its Cargo.lock, and for each architecture those of the image and of the program in it.
 Programs are taken out of the images and not started, so either machine will do.
 Needs docker with buildx, logged in to the registry where it asks for that, and jq; git where there is a .git.
+
+--program FILE   keeps the program of this machine's architecture: it is also the one that can prove the release
 TEXT
 }
 
-case ${1:-} in -h | --help) usage && exit ;; esac
-[ $# -eq 2 ] || refuse "which image, and of which commit? See --help"
-image=$1 commit=$2
+words=() keep=''
+while [ $# -gt 0 ]; do
+  case $1 in
+    -h | --help) usage && exit ;;
+    --program)
+      keep=${2:-}
+      [ -n "$keep" ] || refuse "--program: into which file?"
+      shift
+      ;;
+    -*) refuse "\`$1\` is no option; see --help" ;;
+    *) words+=("$1") ;;
+  esac
+  [ $# -eq 0 ] || shift
+done
+[ ${#words[@]} -eq 2 ] || refuse "which image, and of which commit? See --help"
+image=${words[0]} commit=${words[1]}
+case $keep in '' | /*) ;; *) keep=$PWD/$keep ;; esac
 [[ $image =~ ^[^@]+:[^@:/]+@sha256:[0-9a-f]{64}$ ]] || refuse "\`$image\` is no image with its digest: REPOSITORY:TAG@sha256:…"
 repository=${image%:*@*} index=${image##*@}
 require_repository "$repository"
@@ -80,9 +96,13 @@ read_image() {
 }
 
 images='{}'
+own=$(uname -m)
 for arch in amd64 arm64; do
   read_arch "$arch"
   read_image
+  if [ -n "$keep" ] && [ "$machine" = "$own" ]; then
+    cp "$folder/$arch" "$keep" || fail "the program of $own cannot be kept as $keep"
+  fi
   images=$(jq --arg machine "$machine" --arg binary "$binary" --arg image "$digest" \
     '.[$machine] = {binary: $binary, image: $image}' <<<"$images")
 done

@@ -34,6 +34,7 @@ pub(crate) use load::Visitors;
 pub(crate) use local_aws::LocalAws;
 pub(crate) use place::Place;
 pub(crate) use session::Session;
+pub(crate) use stack::SERVICE;
 pub(crate) use temporary::Temporary;
 
 /// Run the service on this machine as the account would: both architectures behind one load balancer

@@ -11,6 +11,7 @@ mod report;
 mod situation;
 mod source;
 mod stand_ins;
+mod tamper;
 mod turns;
 
 use std::fs;
@@ -144,7 +145,7 @@ fn rehearse(workspace: &Workspace, kind: Kind, faults: &[Fault]) -> Result<()> {
         folder: &folder.0,
         turns: Turns::default(),
     };
-    let mut rows = Vec::new();
+    let mut ends = Vec::new();
     let mut last_good = None;
     let mut number = 0;
     for scenario in scenarios(faults) {
@@ -156,17 +157,20 @@ fn rehearse(workspace: &Workspace, kind: Kind, faults: &[Fault]) -> Result<()> {
             .scenario(scenario, &mut number, last_good.as_deref())
             .with_context(|| format!("{name} (the logs are in {})", folder.0.display()))?;
         last_good = done.deployed.or(last_good);
-        let visitors = format!("{} requests of visitors, 0 failed", done.requests);
-        println!("{}: {}", terminal::green(&name), done.what);
-        rows.push(vec![
-            name,
+        let end = format!(
+            "{}: {}; {} requests of visitors, 0 failed; {}",
+            terminal::green(&name),
             done.what,
-            visitors,
-            terminal::duration(start.elapsed()),
-        ]);
+            done.requests,
+            terminal::duration(start.elapsed())
+        );
+        println!("{end}");
+        ends.push(end);
     }
     println!("{}", terminal::bold("━━ what came of it"));
-    print!("{}", terminal::table(&rows));
+    for end in ends {
+        println!("  {end}");
+    }
     Ok(())
 }
 
@@ -200,7 +204,10 @@ impl Rehearsal<'_> {
         let name = fault.map_or_else(|| fault::A_CHANGE.to_owned(), Fault::commit_name);
         let mut sources = vec![self.repository.push(&name, &changes)?];
         if fault == Some(Fault::TwoRuns) {
-            sources.push(self.repository.push("a-later-change", &fault::a_later_change())?);
+            sources.push(
+                self.repository
+                    .push(fault::A_LATER_CHANGE, &fault::a_later_change())?,
+            );
         }
         let first = *number;
         let runs: Vec<_> = (first..)
@@ -242,6 +249,9 @@ impl Rehearsal<'_> {
         if let [one, other] = reports.as_slice() {
             kind.one_after_the_other(one, other)?;
         }
+        if fault.is_some_and(Fault::hides_roll_backs) {
+            tamper::wait_until_settled(self)?;
+        }
         Situation::look(self)?.check(&before, kind, last.source, &outcome)?;
         ensure!(
             visitors.failed == 0,
@@ -249,17 +259,22 @@ impl Rehearsal<'_> {
             visitors.failed,
             visitors.requests
         );
-        let what = if outcome.deploys {
+        let what = if outcome.fails.is_empty() {
             let link = self.deployed_run(last)?;
             format!("both architectures answer with the new commit, and build info links to {link}")
         } else {
             let failed = reports[0].failed().join(", ");
-            format!("{failed} failed; nothing was half published, and the old commit answers")
+            let old = if outcome.deploys.is_empty() {
+                ", and the old commit answers"
+            } else {
+                ""
+            };
+            format!("{failed} failed; nothing was half published{old}")
         };
         Ok(Done {
             what,
             requests: visitors.requests,
-            deployed: outcome.deploys.then(|| last.folder.clone()),
+            deployed: outcome.fails.is_empty().then(|| last.folder.clone()),
         })
     }
 
@@ -311,17 +326,10 @@ impl Run<'_> {
         let Some(fault) = self.fault else {
             return Ok(());
         };
-        let Rehearsal {
-            kind,
-            workspace,
-            session,
-            ..
-        } = *self.rehearsal;
-        for part in Part::all().filter(|part| kind.name_of(*part) == name) {
-            let tag = kind.tag(&self.source.commit);
-            fault.before(part, workspace, session, &kind.registry(), &tag)?;
-        }
-        Ok(())
+        let kind = self.rehearsal.kind;
+        Part::all()
+            .filter(|part| kind.name_of(*part) == name)
+            .try_for_each(|part| fault.before(part, self))
     }
 
     /// Says whose turn it is, and of which run if there are two.
@@ -346,11 +354,12 @@ impl fault::Outcome {
         );
         for name in failed {
             if let Some(Ended::Failed(reason)) = report.ended(name) {
-                ensure!(
-                    reason.contains(self.says),
-                    "{name} has to fail with `{}`, and failed with {reason}",
-                    self.says
-                );
+                for part in self.says {
+                    ensure!(
+                        reason.contains(part),
+                        "{name} has to fail with `{part}`, and failed with {reason}"
+                    );
+                }
             }
         }
         Ok(())

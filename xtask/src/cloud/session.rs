@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::Value;
@@ -15,6 +15,8 @@ use super::stack::Stack;
 use super::state::State;
 use super::{down, require_root, up};
 use crate::arch::Arch;
+use crate::command;
+use crate::docker::Docker;
 use crate::interrupt;
 use crate::workspace::Workspace;
 
@@ -113,6 +115,27 @@ impl Session {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Builds the image that a folder describes, for one architecture, pushes it under a tag, and returns it with its digest.
+    pub(crate) fn push_image(&self, folder: &Path, arch: Arch, tag: &str) -> Result<String> {
+        let docker = Docker::of(&Engine::of(&self.place));
+        let image = format!("{}/{}:{tag}", super::engine::REGISTRY, crate::image::NAME);
+        let platform = ["--load", "--platform", arch.platform(), "--tag", &image];
+        command::read(
+            docker
+                .command()
+                .args(["buildx", "build", "--quiet", "--provenance=false", "--sbom=false"])
+                .args(platform)
+                .arg(folder),
+        )?;
+        command::read(docker.command().args(["push", "--quiet", &image]))?;
+        let digest = command::read(
+            docker
+                .command()
+                .args(["image", "inspect", "--format", "{{.Id}}", &image]),
+        )?;
+        Ok(format!("{image}@{}", digest.trim()))
     }
 
     /// The folder of the AWS command line.

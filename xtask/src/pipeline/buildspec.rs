@@ -15,6 +15,8 @@ pub(crate) struct Buildspec {
     /// In the order in which they run, whatever the order in the file.
     pub(crate) phases: Vec<Phase>,
     pub(crate) artifacts: Option<Artifacts>,
+    /// The files with results of tests.
+    pub(crate) reports: Vec<String>,
 }
 
 /// A phase that has something to do.
@@ -120,7 +122,32 @@ pub(crate) fn of(root: &Node) -> Result<Buildspec, Problem> {
             .collect(),
         phases: phases(root)?,
         artifacts: root.get("artifacts").map(artifacts).transpose()?,
+        reports: reports(root)?,
     })
+}
+
+fn reports(root: &Node) -> Result<Vec<String>, Problem> {
+    let mut all = Vec::new();
+    for (key, group) in root.get("reports").map(Node::entries).unwrap_or_default() {
+        group.only(
+            "a report",
+            &["files", "file-format", "base-directory", "discard-paths"],
+        )?;
+        let format = group.get("file-format").and_then(Node::scalar);
+        // What CodeBuild takes if nothing is said.
+        if format.as_deref().unwrap_or("JUNITXML") != "JUNITXML" {
+            return Err(Problem::new(key.line, "only reports in JUNITXML are known here"));
+        }
+        let files = group.get("files").map(Node::scalars).unwrap_or_default();
+        if files.is_empty() {
+            return Err(Problem::new(
+                key.line,
+                format!("the report {} has no files", key.name),
+            ));
+        }
+        all.extend(files);
+    }
+    Ok(all)
 }
 
 fn phases(root: &Node) -> Result<Vec<Phase>, Problem> {

@@ -255,7 +255,7 @@ mod tests {
     use crate::workspace::Workspace;
 
     #[test]
-    fn the_real_template_has_four_stages() {
+    fn the_real_template_has_its_stages() {
         let root = Workspace::find().expect("tests run in the repository").root;
         let text =
             std::fs::read_to_string(root.join("infra/cloudformation/codepipeline.yml")).expect("readable");
@@ -270,7 +270,10 @@ mod tests {
         };
         let pipeline = read(&text, inputs).expect("a pipeline");
         let stages: Vec<_> = pipeline.stages.iter().map(|stage| stage.name.as_str()).collect();
-        assert_eq!(stages, ["Source", "Build_image", "Build_manifest", "Deploy"]);
+        assert_eq!(
+            stages,
+            ["Source", "Build_image", "Build_manifest", "Deploy", "Verify"]
+        );
         assert_eq!(pipeline.disabled, ["Deploy"]);
         let source = &pipeline.stages[0].actions[0];
         assert_eq!(

@@ -124,6 +124,25 @@ impl Service<'_> {
         }
     }
 
+    /// Waits until nothing of it changes any more, whatever it then runs.
+    pub(super) fn settle(&self, limit: Duration) -> Result<()> {
+        let start = Instant::now();
+        loop {
+            let service = self.describe()?;
+            let deployments = service["deployments"].as_array().map_or(0, Vec::len);
+            if deployments == 1 && service["deployments"][0]["rolloutState"] == "COMPLETED" {
+                return Ok(());
+            }
+            ensure!(
+                start.elapsed() < limit,
+                "{} still changes after {} s",
+                self.name,
+                limit.as_secs()
+            );
+            thread::sleep(Duration::from_secs(1));
+        }
+    }
+
     fn describe(&self) -> Result<Value> {
         let words = [
             "ecs",

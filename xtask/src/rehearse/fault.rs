@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::kind::{Kind, Part, Stage};
 use super::source::Change;
+use super::{Rehearsal, Run, tamper};
 use crate::arch::Arch;
 use crate::cloud::Session;
 use crate::workspace::Workspace;
@@ -31,6 +32,12 @@ pub(crate) enum Fault {
     NoService,
     /// A new version that passes its tests never becomes healthy on ECS
     NeverHealthy,
+    /// The deployment is said to be done, and then ECS goes back
+    HiddenRollBack,
+    /// The deployment is said to be done, and one service runs the old commit
+    StaysBehind,
+    /// The deployment is said to be done, and the service of the other architecture runs this machine's program
+    ForeignProgram,
     /// Two commits are pushed one after the other, and run at the same time
     TwoRuns,
 }
@@ -50,11 +57,11 @@ pub(super) enum Publishes {
 pub(super) struct Outcome {
     /// The parts that fail; none if all pass.
     pub(super) fails: Vec<Part>,
-    /// Each of them says this.
-    pub(super) says: &'static str,
+    /// Each of them says all of this.
+    pub(super) says: &'static [&'static str],
     pub(super) publishes: Publishes,
-    /// Whether the services run its commit afterwards.
-    pub(super) deploys: bool,
+    /// The architectures that answer with its commit afterwards.
+    pub(super) deploys: Vec<Arch>,
 }
 
 impl Outcome {
@@ -62,9 +69,9 @@ impl Outcome {
     pub(super) fn good() -> Self {
         Self {
             fails: Vec::new(),
-            says: "",
+            says: &[],
             publishes: Publishes::Everything,
-            deploys: true,
+            deploys: Arch::ALL.to_vec(),
         }
     }
 }
@@ -119,32 +126,35 @@ impl Fault {
                     },
                 },
             ],
-            Self::NeverHealthy => change("src/web/health.rs", |text| {
+            Self::NeverHealthy | Self::HiddenRollBack => change("src/web/health.rs", |text| {
                 text.replace(
                     "if app.is_serving()",
                     "if std::env::var_os(\"ECS_CONTAINER_METADATA_URI_V4\").is_none() && app.is_serving()",
                 )
             }),
-            Self::PushRefused | Self::PlatformMissing | Self::SameCommit | Self::TwoRuns => a_change(),
+            Self::PushRefused | Self::PlatformMissing => change("static/style.css", |text| {
+                format!("{text}\n/* A change to rehearse with, half of which is published. */\n")
+            }),
+            Self::SameCommit | Self::TwoRuns => a_change(),
+            Self::StaysBehind | Self::ForeignProgram => a_later_change(),
         }
     }
 
     /// What its commit is called. One that is not to blame is that of a good run, and is not built again.
     pub(super) fn commit_name(self) -> String {
         match self {
-            Self::PushRefused | Self::PlatformMissing | Self::SameCommit | Self::TwoRuns => {
-                A_CHANGE.to_owned()
-            }
+            // Where tags cannot be pushed again, what is published of it stays.
+            Self::PushRefused | Self::PlatformMissing => "half-published".to_owned(),
+            Self::SameCommit | Self::TwoRuns => A_CHANGE.to_owned(),
+            Self::StaysBehind | Self::ForeignProgram => A_LATER_CHANGE.to_owned(),
+            Self::HiddenRollBack => Self::NeverHealthy.to_string(),
             _ => self.to_string(),
         }
     }
 
     /// Whether services that a run has deployed before are part of it.
     pub(super) fn follows_a_good_run(self) -> bool {
-        matches!(
-            self,
-            Self::SameCommit | Self::NoService | Self::NeverHealthy | Self::TwoRuns
-        )
+        self >= Self::SameCommit
     }
 
     /// What has to come of it.
@@ -160,51 +170,76 @@ impl Fault {
         };
         let (fails, says, publishes) = match self {
             Self::TestsFail => match kind {
-                Kind::Circleci => (vec![Part::Test], "fmt", Publishes::Nothing),
+                Kind::Circleci => (vec![Part::Test], &["fmt"][..], Publishes::Nothing),
                 Kind::Codepipeline => (
                     each(Stage::Test),
-                    "has to be a number above 0",
+                    &["has to be a number above 0"][..],
                     Publishes::Nothing,
                 ),
             },
-            Self::BuildFails => (one(Stage::Build), "not for this architecture", half),
-            Self::WrongArchitecture => (one(Stage::Test), "and has to be for", half),
+            Self::BuildFails => (one(Stage::Build), &["not for this architecture"][..], half),
+            Self::WrongArchitecture => (one(Stage::Test), &["and has to be for"][..], half),
             Self::PushRefused => (
                 one(Stage::Publish),
-                "could not be pushed",
+                &["could not be pushed"][..],
                 Publishes::Only(native()),
             ),
-            Self::PlatformMissing => (vec![Part::Manifest], "there is no ", Publishes::Only(native())),
+            Self::PlatformMissing => (
+                vec![Part::Manifest],
+                &["there is no "][..],
+                Publishes::Only(native()),
+            ),
             Self::NoService => match kind {
                 // Looked for before either is touched.
-                Kind::Circleci => (deploys, "bifora-gone", Publishes::Everything),
+                Kind::Circleci => (deploys, &["bifora-gone"][..], Publishes::Everything),
                 Kind::Codepipeline => (
                     vec![Part::Deploy(Arch::Aarch64)],
-                    "bifora-gone",
+                    &["bifora-gone"][..],
                     Publishes::Everything,
                 ),
             },
-            Self::NeverHealthy => (deploys, "was rolled back", Publishes::Everything),
-            Self::SameCommit | Self::TwoRuns => (Vec::new(), "", Publishes::Everything),
+            Self::NeverHealthy => (deploys, &["was rolled back"][..], Publishes::Everything),
+            Self::HiddenRollBack | Self::StaysBehind => (
+                vec![Part::Prove],
+                &["✗ every answer is of commit", "another commit answers"][..],
+                Publishes::Everything,
+            ),
+            Self::ForeignProgram => (
+                vec![Part::Prove],
+                &["another image runs", "has not answered"][..],
+                Publishes::Everything,
+            ),
+            Self::SameCommit | Self::TwoRuns => (Vec::new(), &[][..], Publishes::Everything),
         };
         Outcome {
-            deploys: fails.is_empty(),
+            deploys: match self {
+                _ if fails.is_empty() => Arch::ALL.to_vec(),
+                // By the commit alone one cannot tell.
+                Self::ForeignProgram => Arch::ALL.to_vec(),
+                Self::StaysBehind => vec![native()],
+                _ => Vec::new(),
+            },
             fails,
             says,
             publishes,
         }
     }
 
-    /// What is done to the local AWS before a part of the pipeline.
-    pub(super) fn before(
-        self,
-        part: Part,
-        workspace: &Workspace,
-        session: &Session,
-        registry: &Registry,
-        tag: &str,
-    ) -> Result<()> {
-        let image = registry.tag(tag, foreign());
+    /// Whether the pipeline is told that a deployment is done before it is.
+    pub(super) fn hides_roll_backs(self) -> bool {
+        self == Self::HiddenRollBack
+    }
+
+    /// What is done to the world before a part of the pipeline.
+    pub(super) fn before(self, part: Part, run: &Run) -> Result<()> {
+        let Rehearsal {
+            kind,
+            workspace,
+            session,
+            ..
+        } = *run.rehearsal;
+        let registry = kind.registry();
+        let image = registry.tag(&kind.tag(&run.source.commit), foreign());
         match (self, part) {
             (Self::PushRefused, Part::Image(Stage::Publish, arch)) if arch == foreign() => {
                 session.refuse_pushes(&format!("/manifests/{image}"))
@@ -219,6 +254,9 @@ impl Fault {
                 println!("  (somebody deletes {image})");
                 Ok(())
             }
+            (Self::StaysBehind, Part::Deploy(arch)) if arch == foreign() => tamper::remember(run, arch),
+            (Self::StaysBehind, Part::Prove) => tamper::take_back(run, foreign()),
+            (Self::ForeignProgram, Part::Prove) => tamper::run_foreign_program(run, foreign()),
             _ => Ok(()),
         }
     }
@@ -235,7 +273,10 @@ pub(super) fn a_change() -> Vec<Change> {
     }]
 }
 
-/// What a commit after it changes.
+/// The name of a commit after it.
+pub(super) const A_LATER_CHANGE: &str = "a-later-change";
+
+/// What that changes.
 pub(super) fn a_later_change() -> Vec<Change> {
     vec![Change {
         file: "static/style.css",
@@ -312,7 +353,10 @@ mod tests {
         for kind in [Kind::Circleci, Kind::Codepipeline] {
             for fault in Fault::value_variants() {
                 let outcome = fault.outcome(kind);
-                assert_eq!(outcome.deploys, outcome.fails.is_empty(), "{fault:?}");
+                assert!(
+                    outcome.deploys.len() == 2 || !outcome.fails.is_empty(),
+                    "{fault:?}"
+                );
                 assert_eq!(outcome.says.is_empty(), outcome.fails.is_empty(), "{fault:?}");
             }
         }

@@ -29,6 +29,8 @@ pub(super) enum Part {
     Manifest,
     /// The service of one architecture is updated.
     Deploy(Arch),
+    /// The gate.
+    Prove,
 }
 
 /// What is done with an image.
@@ -46,7 +48,7 @@ impl Part {
         let images = stages
             .into_iter()
             .flat_map(|stage| Arch::ALL.map(|arch| Self::Image(stage, arch)));
-        [Self::Test, Self::Manifest]
+        [Self::Test, Self::Manifest, Self::Prove]
             .into_iter()
             .chain(images)
             .chain(Arch::ALL.map(Self::Deploy))
@@ -60,6 +62,7 @@ impl Kind {
             (Self::Circleci, Part::Test) => "Test".to_owned(),
             (Self::Circleci, Part::Image(stage, arch)) => format!("{stage:?} {} image", arch.debian()),
             (Self::Circleci, Part::Manifest) => "Publish manifest".to_owned(),
+            (Self::Circleci, Part::Prove) => "Prove".to_owned(),
             (Self::Circleci, Part::Deploy(arch)) => format!("Deploy {}", arch.debian()),
             // It has no tests but those of the images.
             (Self::Codepipeline, Part::Test) => String::new(),
@@ -68,6 +71,7 @@ impl Kind {
                 format!("Build_image: Build_app_{}", arch.debian())
             }
             (Self::Codepipeline, Part::Manifest) => "Build_manifest: Build_manifest".to_owned(),
+            (Self::Codepipeline, Part::Prove) => "Verify: Verify".to_owned(),
             (Self::Codepipeline, Part::Deploy(arch)) => format!("Deploy: Deploy_{}", arch.debian()),
         }
     }

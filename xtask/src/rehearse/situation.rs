@@ -50,7 +50,11 @@ impl Situation {
     pub(super) fn check(&self, before: &Self, kind: Kind, source: &Source, outcome: &Outcome) -> Result<()> {
         self.tags_are_right(before, kind, &kind.tag(&source.commit), outcome.publishes)?;
         for ((arch, now), (_, before)) in self.commits.iter().zip(&before.commits) {
-            let right = if outcome.deploys { &source.commit } else { before };
+            let right = if outcome.deploys.contains(arch) {
+                &source.commit
+            } else {
+                before
+            };
             ensure!(
                 now == right,
                 "{} answers with commit {now}, and has to answer with {right}",

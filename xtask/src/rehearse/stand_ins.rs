@@ -58,11 +58,19 @@ pub(super) fn find(step: &str) -> Option<&'static Entry> {
 }
 
 /// What the machine of a rehearsal adds to the environment of every step, so that commands run as they are written.
-pub(super) const ENVIRONMENT: [(&str, &str, &str); 1] = [(
-    "BIFORA_ALLOW_EMULATION",
-    "true",
-    "this machine has one architecture, and emulates the other",
-)];
+pub(super) const ENVIRONMENT: [(&str, &str, &str); 3] = [
+    (
+        "BIFORA_ALLOW_EMULATION",
+        "true",
+        "this machine has one architecture, and emulates the other",
+    ),
+    (
+        "BIFORA_VERIFY_SETTLE",
+        "5s",
+        "the gate watches for a sixth of its time: deployments of the local cloud are faster, too",
+    ),
+    ("BIFORA_VERIFY_TIMEOUT", "60s", "and gives up sooner"),
+];
 
 #[cfg(test)]
 mod tests {

@@ -148,6 +148,16 @@ pub(crate) fn settings(pipeline: &Pipeline, report: &mut Report) {
                 format!("the action {} has no {name}", action.name),
             );
         }
+        if action.provider == Provider::CodeBuild && action.inputs.len() > 1 {
+            let primary = action.configuration.get("PrimarySource");
+            if primary.is_none_or(|primary| !action.inputs.contains(primary)) {
+                let what = format!(
+                    "the action {} has several inputs: PrimarySource has to say which of them has the buildspec",
+                    action.name
+                );
+                report.add(CODEPIPELINE, action.line, what);
+            }
+        }
         if let Provider::Other(name) = &action.provider {
             report.add(
                 CODEPIPELINE,

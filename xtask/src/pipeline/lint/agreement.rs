@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::pipeline::circleci::{Action, Expansion, Job, Work};
 use crate::pipeline::codepipeline::{Provider, Template};
 use crate::pipeline::lint::codepipeline::inputs;
+use crate::pipeline::lint::scripts::Commands;
 use crate::pipeline::lint::{
     CIRCLECI, CIRCLECI_ROLE, CODEPIPELINE, Report, SERVICE, Sources, codepipeline, permissions,
 };
@@ -134,7 +135,9 @@ fn of_circleci(
                             report.add(CIRCLECI, step.line, what);
                         }
                     }
-                    outputs(job, step.line, &run.command, services, report);
+                    let commands =
+                        Commands::read(sources, &run.command, CIRCLECI, step.line, &mut Report::default());
+                    outputs(job, step.line, &commands.text, services, report);
                 }
                 _ => {}
             }

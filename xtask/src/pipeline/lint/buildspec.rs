@@ -66,6 +66,9 @@ pub(crate) fn check<'a>(
     let mut known: BTreeSet<String> = CODEBUILD_SETS.iter().map(|&name| name.to_owned()).collect();
     known.extend(given.map(|variable| variable.name.clone()));
     known.extend(buildspec.variables.keys().cloned());
+    let primary = action.configuration.get("PrimarySource");
+    let others = action.inputs.iter().filter(|&input| Some(input) != primary);
+    known.extend(others.map(|input| format!("CODEBUILD_SRC_DIR_{input}")));
     let mut build = Build {
         action,
         project,

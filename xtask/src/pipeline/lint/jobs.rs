@@ -76,7 +76,7 @@ fn doing<'a>(sources: &Sources, job: &'a Job) -> Doing<'a> {
                 let commands =
                     Commands::read(sources, &run.command, CIRCLECI, step.line, &mut Report::default());
                 doing.publishes |= commands.publishes();
-                doing.proves |= commands.calls("ci/prove.sh");
+                doing.proves |= commands.calls("ci/verify.sh");
                 doing.tests_image |= commands.calls("ci/test-image.sh");
                 if commands.publishes() && !logged_in {
                     doing.line_without_login.get_or_insert(step.line);
@@ -143,7 +143,7 @@ fn order(all: &[Doing], jobs: &[Job], report: &mut Report) {
         report.add(
             CIRCLECI,
             last.job.line,
-            "nobody proves the deployment: ci/prove.sh is not called",
+            "nobody proves the deployment: ci/verify.sh is not called",
         );
     }
 }

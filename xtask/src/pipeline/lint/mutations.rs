@@ -6,6 +6,7 @@ use crate::pipeline::lint::{
 use crate::workspace::Workspace;
 
 const BUILDSPEC: &str = "buildspec.yml";
+const VERIFY: &str = "buildspec_verify.yml";
 const MANIFEST: &str = "buildspec_manifest.yml";
 
 /// In this file, the first of this text is replaced by that, and a finding says so.
@@ -45,7 +46,7 @@ const MUTATIONS: &[Mutation] = &[
     mutation(CIRCLECI, "          public_registry: true", "          public_registry: \"true\"", "has to be true or false"),
     mutation(CIRCLECI, "          public_registry: true", "          public_registry: false", "logs in to private ECR"),
     mutation(CIRCLECI, "          role_arn: ", "          role_session_name: ", "has to take a role"),
-    mutation(CIRCLECI, "--stack-name \"$STACK\"", "--stack-name << pipeline.parameters.stack >>", "would run whatever the parameter `stack` says"),
+    mutation(CIRCLECI, "ci/service-url.sh \"$STACK\"", "ci/service-url.sh << pipeline.parameters.stack >>", "would run whatever the parameter `stack` says"),
     mutation(CIRCLECI, "          command: ci/as-root.sh cargo xtask test --yes", "          command: cargo xtask test --yes", "runs the tests without root"),
     // --- CircleCI: keys and parameters of our own --------------------------------------------------------------------
     mutation(CIRCLECI, "      - persist_to_workspace:", "      - persist-to-workspace:", "undefined command `persist-to-workspace`"),
@@ -107,7 +108,7 @@ const MUTATIONS: &[Mutation] = &[
     mutation(CIRCLECI, "    description: The container in both task definitions\n    type: string\n    default: bifora", "    description: The container in both task definitions\n    type: string\n    default: other", "changes the container other"),
     mutation(CIRCLECI, "service_name: << pipeline.parameters.service-arm64 >>", "service_name: << pipeline.parameters.service-amd64 >>", "the service bifora-arm of infra/cloudformation/service.yml is not deployed"),
     mutation(CIRCLECI, "family: << pipeline.parameters.family-arm64 >>", "family: << pipeline.parameters.family-amd64 >>", "deploys the family bifora-amd"),
-    mutation(CIRCLECI, "OutputKey=='Url'", "OutputKey=='URL'", "asks for the output URL"),
+    mutation("ci/service-url.sh", "OutputKey=='Url'", "OutputKey=='URL'", "asks for the output URL"),
     mutation(CIRCLECI, "\"$CIRCLE_SHA1\" amd64 arm64 --also", "\"$CIRCLE_SHA1\" amd64 arm64v8 --also", "are joined, and pushed before are"),
     mutation(CIRCLECI_ROLE, "ecr-public:PutImage", "ecr-public:PutImages", "does not allow ecr-public:PutImage"),
     mutation(CIRCLECI_ROLE, "cloudformation:DescribeStacks", "cloudformation:ListStacks", "does not allow cloudformation:DescribeStacks"),
@@ -132,9 +133,14 @@ const MUTATIONS: &[Mutation] = &[
     mutation(BUILDSPEC, "  shell: bash", "  shell: bash\n  exported-variables: [AWS_IMAGE]", "must not begin with AWS_"),
     mutation(MANIFEST, "    - imagedefinition.json", "    - imagedefinitions.json", "no command makes the artifact imagedefinitions.json"),
     mutation(MANIFEST, "imagedefinition.json", "imagedefinitions.json", "no command makes the artifact imagedefinition.json"),
-    mutation(MANIFEST, "artifacts:\n  files:\n    - imagedefinition.json", "", "and the buildspec has no artifacts"),
+    mutation(MANIFEST, "artifacts:\n  files:\n    - imagedefinition.json\n    - bifora-lock.json\n    - bifora\n", "", "and the buildspec has no artifacts"),
     mutation(MANIFEST, "amd64 arm64v8", "amd64 arm64", "are joined, and pushed before are"),
+    mutation(VERIFY, "CODEBUILD_SRC_DIR_BuildArtifact_app\"", "CODEBUILD_SRC_DIR_BuildArtifact\"", "nothing sets the variable CODEBUILD_SRC_DIR_BuildArtifact"),
+    mutation(VERIFY, "    file-format: JUNITXML", "    file-format: CUCUMBERJSON", "only reports in JUNITXML"),
+    mutation(VERIFY, "    files:\n      - target/junit/verify.xml\n", "", "has no files"),
     // --- CodePipeline ------------------------------------------------------------------------------------------------
+    mutation(CODEPIPELINE, "                PrimarySource: SourceArtifact\n", "", "PrimarySource has to say"),
+    mutation(CODEPIPELINE, "                  - codebuild:CreateReportGroup\n", "", "does not allow codebuild:CreateReportGroup"),
     mutation(CODEPIPELINE, "              InputArtifacts: [{Name: SourceArtifact}]\n", "", "Build_app_amd64 has no input artefact"),
     mutation(CODEPIPELINE, "InputArtifacts: [{Name: BuildArtifact_app}]", "InputArtifacts: [{Name: BuildArtifact}]", "reads the artefact BuildArtifact, which no action before it makes"),
     mutation(CODEPIPELINE, "                OutputArtifacts: [{Name: SourceArtifact}]\n", "", "the action Source has no output artefact"),
@@ -222,13 +228,13 @@ fn every_mistake_is_caught() {
 fn scripts_have_to_be_executable_and_there() {
     for (change, says) in [
         (
-            (|sources: &mut Sources| sources.files.get_mut("ci/prove.sh").expect("there").executable = false)
+            (|sources: &mut Sources| sources.files.get_mut("ci/verify.sh").expect("there").executable = false)
                 as fn(&mut Sources),
-            "ci/prove.sh is not executable",
+            "ci/verify.sh is not executable",
         ),
         (
-            |sources| drop(sources.files.remove("ci/prove.sh")),
-            "there is no ci/prove.sh",
+            |sources| drop(sources.files.remove("ci/verify.sh")),
+            "there is no ci/verify.sh",
         ),
         (
             |sources| drop(sources.files.remove(CODEPIPELINE)),

@@ -51,6 +51,14 @@ pub(crate) fn allowed(role: &Node) -> BTreeSet<String> {
     actions
 }
 
+/// What a build needs to hand in results of tests.
+const REPORT: [&str; 4] = [
+    "BatchPutTestCases",
+    "CreateReport",
+    "CreateReportGroup",
+    "UpdateReport",
+];
+
 /// What CircleCI's jobs do with their role.
 pub(crate) fn of_circleci(sources: &Sources, expansion: &Expansion) -> BTreeSet<String> {
     let mut needed = BTreeSet::new();
@@ -71,7 +79,7 @@ pub(crate) fn of_circleci(sources: &Sources, expansion: &Expansion) -> BTreeSet<
                             PUSH.iter().map(|action| format!("ecr-public:{action}")).collect();
                         need(&actions.iter().map(String::as_str).collect::<Vec<_>>());
                     }
-                    for action in by_command_line(&run.command) {
+                    for action in by_command_line(&commands.text) {
                         need(&[&action]);
                     }
                 }
@@ -205,12 +213,15 @@ pub(crate) fn of_roles(sources: &Sources, facts: &codepipeline::Facts, report: &
             &mut Report::default(),
         );
         let allowed = allowed(role);
-        let needed = of_build(
+        let mut needed = of_build(
             &commands.text,
             commands.mentions(&["docker push"]),
             commands.publishes(),
             buildspec.artifacts.is_some(),
         );
+        if !buildspec.reports.is_empty() {
+            needed.extend(REPORT.map(|action| format!("codebuild:{action}")));
+        }
         for action in needed {
             if !allowed.contains(&action) {
                 let what = format!(
