@@ -1,14 +1,15 @@
 //! How it stands, while it runs: one line that changes on a terminal, now and then a line in a log.
 
+use std::collections::BTreeSet;
 use std::io::Write;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::expect::Expectations;
 use super::sampler::{Plan, Standing};
 use crate::arch::Arch;
 use crate::text;
 
-/// Lines of a log are at least so far apart, unless something else begins.
+/// Lines of a log are at least so far apart, unless something is wrong that no line has told yet.
 const RARELY: Duration = Duration::from_secs(10);
 
 /// And so far apart in any case, but for the opening of the settle window.
@@ -24,18 +25,14 @@ pub struct Progress<W: Write> {
     terminal: bool,
     plan: Plan,
     expected: Vec<Arch>,
-    told: Option<(Instant, State)>,
+    /// When a log was last told something, and whether the settle window was open by then.
+    told: Option<(Duration, bool)>,
+    /// What was told to be wrong.
+    known: BTreeSet<String>,
 }
 
-/// What a log is told of at once.
-#[derive(Clone, Debug, Eq, PartialEq)]
-enum State {
-    Gathering {
-        absent: Vec<Arch>,
-        wrong: Option<String>,
-    },
-    Settling,
-}
+/// How much of what is wrong is remembered: what differs each time is not told at once each time.
+const MOST_KNOWN: usize = 100;
 
 impl<W: Write> Progress<W> {
     /// Tells `out`, which is or is not a terminal.
@@ -46,6 +43,7 @@ impl<W: Write> Progress<W> {
             plan,
             expected: expected.archs.iter().copied().collect(),
             told: None,
+            known: BTreeSet::new(),
         }
     }
 
@@ -62,21 +60,20 @@ impl<W: Write> Progress<W> {
             let _ = self.out.flush();
             return;
         }
-        let state = match standing.settling {
-            Some(_) => State::Settling,
-            None => State::Gathering {
-                absent: standing.absent.clone(),
-                wrong: standing.last_wrong.clone(),
-            },
-        };
-        let due = match &self.told {
+        let settling = standing.settling.is_some();
+        let news = standing.last_wrong.as_ref();
+        let news = news.filter(|wrong| self.known.len() < MOST_KNOWN && !self.known.contains(*wrong));
+        let due = match self.told {
             None => standing.questions > 0,
-            Some((_, last)) if *last != State::Settling && state == State::Settling => true,
-            Some((when, last)) => when.elapsed() >= if *last == state { RARELY } else { AT_MOST },
+            Some((_, false)) if settling => true,
+            Some((when, _)) => {
+                standing.elapsed.saturating_sub(when) >= if news.is_some() { AT_MOST } else { RARELY }
+            }
         };
         if due {
+            self.known.extend(news.cloned());
             let _ = writeln!(self.out, "bifora verify: {words}");
-            self.told = Some((Instant::now(), state));
+            self.told = Some((standing.elapsed, settling));
         }
     }
 
@@ -204,6 +201,28 @@ mod tests {
                 "bifora verify: settling 10s of 30s, 5 of 180 questions, 1 task: all right so far",
             ]
         );
+    }
+
+    #[test]
+    fn a_log_is_not_told_the_same_again_and_again() {
+        // An old task and a new one answer by turns, ten times a second.
+        let mixed: Vec<_> = (0..300)
+            .map(|tenth| Standing {
+                elapsed: Duration::from_millis(100 * tenth),
+                absent: if tenth % 2 == 0 {
+                    Vec::new()
+                } else {
+                    vec![Arch::Aarch64]
+                },
+                last_wrong: Some(format!("another commit answers, task {}", tenth % 3)),
+                ..standing(1, 0)
+            })
+            .collect();
+        let log = told(false, &mixed);
+        assert!((4..=6).contains(&log.lines().count()), "{log}");
+        for task in 0..3 {
+            assert!(log.contains(&format!("task {task}")), "{log}");
+        }
     }
 
     #[test]

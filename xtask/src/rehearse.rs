@@ -16,6 +16,7 @@ mod turns;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -117,6 +118,8 @@ struct Rehearsal<'a> {
     repository: &'a Repository,
     folder: &'a Path,
     turns: Turns,
+    /// The commits whose images were published, and by which runs.
+    published: Mutex<Vec<(String, u32)>>,
 }
 
 /// One run of a pipeline.
@@ -144,6 +147,7 @@ fn rehearse(workspace: &Workspace, kind: Kind, faults: &[Fault]) -> Result<()> {
         repository: &repository,
         folder: &folder.0,
         turns: Turns::default(),
+        published: Mutex::default(),
     };
     let mut ends = Vec::new();
     let mut last_good = None;
@@ -245,6 +249,13 @@ impl Rehearsal<'_> {
         for report in &reports {
             outcome.check(kind, report)?;
         }
+        if outcome.publishes == fault::Publishes::Everything {
+            let published = runs.iter().map(|run| (run.source.commit.clone(), run.number));
+            self.published
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .extend(published);
+        }
         let last = runs.last().context("nothing has run")?;
         if let [one, other] = reports.as_slice() {
             kind.one_after_the_other(one, other)?;
@@ -278,19 +289,31 @@ impl Rehearsal<'_> {
         })
     }
 
-    /// The links to a run that the pages of both architectures have.
+    /// The links to the run that built what is deployed, which the pages of both architectures have. Where tags cannot be pushed
+    /// again, the images of a commit stay those of its first run.
     fn deployed_run(&self, run: &Run) -> Result<String> {
+        let published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = published.iter().find(|(commit, _)| *commit == run.source.commit);
+        let number = match first {
+            Some((_, first)) if !self.kind.registry().overwrites => *first,
+            _ => run.number,
+        };
         let mut links = Vec::new();
         for arch in Arch::ALL {
             let text = self.session.ask("/api/build", arch)?.to_string();
             let link = text
                 .split('"')
-                .find(|part| self.kind.is_of_the_run(part, run))
+                .find(|part| self.kind.is_of_the_run(part, number))
                 .with_context(|| format!("{} does not link to the run: {text}", arch.name()))?;
             links.push(link.to_owned());
         }
         Ok(links.join(" and "))
     }
+}
+
+/// An id of the form that both pipelines use, of the run with this number alone.
+fn id(number: u32, what: u8) -> String {
+    format!("0b1f02a0-0000-4000-8000-{number:010x}{what:02x}")
 }
 
 /// Has them run at the same time, and returns what was noted of each.
@@ -318,7 +341,7 @@ fn run_all(runs: &[Run]) -> Result<Vec<Report>> {
 impl Run<'_> {
     /// An id of the form that both pipelines use, of this run alone.
     fn id(&self, what: u8) -> String {
-        format!("0b1f02a0-0000-4000-8000-{:010x}{what:02x}", self.number)
+        id(self.number, what)
     }
 
     /// What is done to the world before a job or an action.

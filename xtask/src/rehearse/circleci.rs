@@ -9,11 +9,11 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
-use super::Run;
 use super::host::{Host, copy_into};
 use super::report::{Ended, Report};
 use super::stand_ins::{self, StandIn};
 use super::turns::Turn;
+use super::{Run, id};
 use crate::cloud::Session;
 use crate::pipeline::circleci::{self, Action, Job, Values, When, Work};
 use crate::terminal;
@@ -103,8 +103,8 @@ pub(super) fn run(run: &Run) -> Result<Report> {
 }
 
 /// Whether a link is to a job of this run.
-pub(super) fn is_of_the_run(link: &str, run: &Run) -> bool {
-    link.starts_with("https://app.circleci.com/pipelines/") && link.contains(&run.id(WORKFLOW))
+pub(super) fn is_of_the_run(link: &str, number: u32) -> bool {
+    link.starts_with("https://app.circleci.com/pipelines/") && link.contains(&id(number, WORKFLOW))
 }
 
 /// What a push to the default branch brings.

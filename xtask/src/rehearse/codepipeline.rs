@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::Value;
 
-use super::Run;
 use super::ecs::Service;
 use super::fault::Fault;
 use super::host::{Host, copy_into};
 use super::report::{Ended, Report};
+use super::{Run, id};
 use crate::cloud::Session;
 use crate::command::{command, read};
 use crate::pipeline::buildspec::{self, Buildspec, OnFailure, Phase, PhaseName};
@@ -102,8 +102,8 @@ pub(super) fn run(run: &Run) -> Result<Report> {
 }
 
 /// Whether a link is to a build of this run.
-pub(super) fn is_of_the_run(link: &str, run: &Run) -> bool {
-    link.contains("console.aws.amazon.com/codesuite/codebuild/") && link.contains(&run.id(BUILD))
+pub(super) fn is_of_the_run(link: &str, number: u32) -> bool {
+    link.contains("console.aws.amazon.com/codesuite/codebuild/") && link.contains(&id(number, BUILD))
 }
 
 impl Execution<'_> {

@@ -121,11 +121,11 @@ impl Kind {
         }
     }
 
-    /// Whether a link is to a job or a build of this run.
-    pub(super) fn is_of_the_run(self, link: &str, run: &Run) -> bool {
+    /// Whether a link is to a job or a build of the run with this number.
+    pub(super) fn is_of_the_run(self, link: &str, number: u32) -> bool {
         match self {
-            Self::Circleci => circleci::is_of_the_run(link, run),
-            Self::Codepipeline => codepipeline::is_of_the_run(link, run),
+            Self::Circleci => circleci::is_of_the_run(link, number),
+            Self::Codepipeline => codepipeline::is_of_the_run(link, number),
         }
     }
 
