@@ -60,6 +60,7 @@ pub enum Command {
     /// Check that an image is for the architecture it says: index, configuration and every ELF file
     InspectImage(InspectImage),
     /// Prove that what answers at an address is what was built, on every architecture: for pipelines
+    #[command(long_about = verify::LONG_ABOUT)]
     Verify(Box<verify::Arguments>),
     /// Print completions for a shell, to be sourced or saved where the shell looks for them
     Completions {

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use bifora_image::lock::{LockError, ReleaseLock};
 use tokio::signal::unix::{SignalKind, signal};
 
-pub use self::arguments::{Arguments, Format};
+pub use self::arguments::{Arguments, Format, LONG_ABOUT};
 use crate::environment::convention;
 use crate::parity;
 use crate::text;

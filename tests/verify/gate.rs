@@ -123,6 +123,7 @@ fn help_is_enough_for_a_newcomer() {
         .output();
     let help = String::from_utf8(output.expect("it starts").stdout).expect("UTF-8");
     for part in [
+        "on a new connection each time",
         "<URL>",
         "--arch",
         "--commit",

@@ -9,7 +9,8 @@ use clap::{Args, ValueEnum};
 use crate::arch::Arch;
 use crate::verify::client::address::Address;
 
-const LONG_ABOUT: &str = "Proves that what answers at an address is what was built, on every architecture.
+/// What the command does, at length.
+pub const LONG_ABOUT: &str = "Prove that what answers at an address is what was built, on every architecture.
 
 Asks through the load balancer, on a new connection each time, until every architecture has answered right and has gone on
 to do so for a whole settle window without one wrong or failed answer; then compares the parity vectors of all tasks.";
@@ -25,7 +26,7 @@ http_proxy, https_proxy, all_proxy and no_proxy are honoured, and NO_COLOR.";
 
 /// What to ask, what to expect, and how to report.
 #[derive(Args, Clone, Debug)]
-#[command(long_about = LONG_ABOUT, after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// Address of the deployment, which is that of its load balancer
     #[arg(value_parser = url)]
