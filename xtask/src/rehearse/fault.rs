@@ -192,8 +192,9 @@ impl Fault {
             Self::NoService => match kind {
                 // Looked for before either is touched.
                 Kind::Circleci => (deploys, &["bifora-gone"][..], Publishes::Everything),
+                // What is not there can neither be updated nor taken back.
                 Kind::Codepipeline => (
-                    vec![Part::Deploy(Arch::Aarch64)],
+                    vec![Part::Deploy(Arch::Aarch64), Part::TakeBack(Arch::Aarch64)],
                     &["bifora-gone"][..],
                     Publishes::Everything,
                 ),

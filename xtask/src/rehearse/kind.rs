@@ -29,6 +29,8 @@ pub(super) enum Part {
     Manifest,
     /// The service of one architecture is updated.
     Deploy(Arch),
+    /// The service of one architecture goes back to what the last good run deployed.
+    TakeBack(Arch),
     /// The gate.
     Prove,
 }
@@ -42,7 +44,7 @@ pub(super) enum Stage {
 }
 
 impl Part {
-    /// All of them.
+    /// All of a run that goes forward.
     pub(super) fn all() -> impl Iterator<Item = Self> {
         let stages = [Stage::Build, Stage::Test, Stage::Publish];
         let images = stages
@@ -64,8 +66,8 @@ impl Kind {
             (Self::Circleci, Part::Manifest) => "Publish manifest".to_owned(),
             (Self::Circleci, Part::Prove) => "Prove".to_owned(),
             (Self::Circleci, Part::Deploy(arch)) => format!("Deploy {}", arch.debian()),
-            // It has no tests but those of the images.
-            (Self::Codepipeline, Part::Test) => String::new(),
+            // It takes nothing back. The other one has no tests but those of the images.
+            (Self::Circleci, Part::TakeBack(_)) | (Self::Codepipeline, Part::Test) => String::new(),
             // All of it in one build.
             (Self::Codepipeline, Part::Image(_, arch)) => {
                 format!("Build_image: Build_app_{}", arch.debian())
@@ -73,6 +75,9 @@ impl Kind {
             (Self::Codepipeline, Part::Manifest) => "Build_manifest: Build_manifest".to_owned(),
             (Self::Codepipeline, Part::Prove) => "Verify: Verify".to_owned(),
             (Self::Codepipeline, Part::Deploy(arch)) => format!("Deploy: Deploy_{}", arch.debian()),
+            (Self::Codepipeline, Part::TakeBack(arch)) => {
+                format!("Deploy, rolled back: Deploy_{}", arch.debian())
+            }
         }
     }
 
