@@ -13,6 +13,9 @@ use crate::cloud::Session;
 use crate::command::{self, command};
 use crate::workspace::Workspace;
 
+/// How many lines of a command that failed are told: the report of the gate fits.
+const TAIL: usize = 80;
+
 /// What a step of a pipeline did.
 pub(super) struct Done {
     /// Its exit code; 128 + n if a signal ended it.
@@ -115,7 +118,7 @@ impl Host {
             .unwrap_or_default();
         let written = String::from_utf8_lossy(written);
         let lines: Vec<_> = written.lines().collect();
-        let tail = lines[lines.len().saturating_sub(20)..].join("\n");
+        let tail = lines[lines.len().saturating_sub(TAIL)..].join("\n");
         Ok(Done {
             code: status.code().unwrap_or(128 + signal),
             tail,
