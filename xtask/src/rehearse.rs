@@ -31,6 +31,7 @@ use crate::terminal;
 use crate::workspace::Workspace;
 
 use fault::Fault;
+use host::Host;
 use kind::Part;
 use report::{Ended, Report};
 use situation::Situation;
@@ -227,6 +228,9 @@ impl Rehearsal<'_> {
             .collect();
         *number = runs.last().map_or(first, |run| run.number);
 
+        for source in &sources {
+            self.compile_ahead(source)?;
+        }
         let before = Situation::look(self)?;
         let visitors = Visitors::start(self.session)?;
         let reports = run_all(&runs);
@@ -287,6 +291,24 @@ impl Rehearsal<'_> {
             requests: visitors.requests,
             deployed: outcome.fails.is_empty().then(|| last.folder.clone()),
         })
+    }
+
+    /// Fills the build cache with what a commit compiles to, for both architectures at once, which take turns in the run itself.
+    /// What does not compile fails there.
+    fn compile_ahead(&self, source: &Source) -> Result<()> {
+        let folder = self.folder.join("ahead").join(&source.commit);
+        if folder.exists() {
+            return Ok(());
+        }
+        println!("  (the build cache is filled with {})", &source.commit[..7]);
+        let checkout = folder.join("checkout");
+        fs::create_dir_all(&checkout).context("cannot create a folder to build in")?;
+        source.check_out(&checkout)?;
+        let script = "for arch in amd64 arm64; do ci/build-image.sh $arch bifora:ahead-$arch & done; wait";
+        let branch = [("CIRCLE_BRANCH".to_owned(), "main".to_owned())].into();
+        Host::new(self.workspace, self.session, &folder)?
+            .run(&["bash", "-c"], script, &checkout, &branch, &folder.join("log"))
+            .map(drop)
     }
 
     /// The links to the run that built what is deployed, which the pages of both architectures have. Where tags cannot be pushed

@@ -69,7 +69,7 @@ pub(super) const ENVIRONMENT: [(&str, &str, &str); 3] = [
         "5s",
         "the gate watches for a sixth of its time: deployments of the local cloud are faster, too",
     ),
-    ("BIFORA_VERIFY_TIMEOUT", "60s", "and gives up sooner"),
+    ("BIFORA_VERIFY_TIMEOUT", "45s", "and gives up sooner"),
 ];
 
 #[cfg(test)]
