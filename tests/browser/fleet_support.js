@@ -1,24 +1,12 @@
 // What the tests of /fleet share: servers that are told their task as ECS tells it, and proxies that change what they say.
 
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import http from "node:http";
-import { after } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { startServer } from "./support.js";
+import { listen, startServer } from "./support.js";
 
 /** A digest of 64 times the same hexadecimal digit. */
 export const digest = (digit) => `sha256:${digit.repeat(64)}`;
-
-async function listen(server) {
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  after(() => {
-    server.close();
-    server.closeAllConnections();
-  });
-  return `http://127.0.0.1:${server.address().port}`;
-}
 
 /** A server that runs as the ECS task `task` in `zone`, from an image with `digest`; what is not given, ECS does not tell. */
 export async function startTask({ arch, task, zone, digest }) {

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startLoadBalancer } from "./load_balancer.js";
-import { assertNoSidewaysScroll, startBrowser, startServer, withPage } from "./support.js";
+import { assertNoSidewaysScroll, becomes, startBrowser, startServer, withPage } from "./support.js";
 
 const browser = await startBrowser();
 const x86 = await startServer();
@@ -41,17 +41,6 @@ async function visit(page) {
   await page.clock.install({ time: 0 });
   await page.clock.pauseAt(1000);
   await page.goto("/parity");
-}
-
-async function becomes(read, wanted, what) {
-  const deadline = Date.now() + 8000;
-  let last;
-  do {
-    last = await read();
-    if (wanted instanceof RegExp ? wanted.test(last) : last === wanted) return;
-    await sleep(10);
-  } while (Date.now() < deadline);
-  assert.fail(`${what}: still ${last}, not ${wanted}`);
 }
 
 test("behind a load balancer it hears both architectures, and they give the same", () =>

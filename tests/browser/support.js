@@ -84,6 +84,29 @@ export async function startServer({ arch = "x86_64", env = {} } = {}) {
   }
 }
 
+/** Has an HTTP server of the test's own listen until the calling file's tests are over, and returns its origin. */
+export async function listen(server) {
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  after(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  return `http://127.0.0.1:${server.address().port}`;
+}
+
+/** Waits in real time until `read` gives `wanted`. */
+export async function becomes(read, wanted, what) {
+  const deadline = Date.now() + 8000;
+  let last;
+  do {
+    last = await read();
+    if (wanted instanceof RegExp ? wanted.test(last) : last === wanted) return;
+    await sleep(10);
+  } while (Date.now() < deadline);
+  assert.fail(`${what}: still ${last}, not ${wanted}`);
+}
+
 /**
  * A load balancer in small: pages and `/api/whoami` go to the next backend in turn, each in a rota of its own; anything
  * else goes to the first.
@@ -102,13 +125,7 @@ export async function startBalancer(backends) {
     forward.on("error", () => response.writeHead(502).end());
     request.pipe(forward);
   });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  after(() => {
-    server.close();
-    server.closeAllConnections();
-  });
-  return `http://127.0.0.1:${server.address().port}`;
+  return listen(server);
 }
 
 /** Starts Chromium for the calling file and closes it when the file's tests are over. */

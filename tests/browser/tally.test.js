@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { startBalancer, startBrowser, startServer, withPage } from "./support.js";
+import { becomes, startBalancer, startBrowser, startServer, withPage } from "./support.js";
 
 const KEY = "bifora.tally";
 const browser = await startBrowser();
@@ -14,18 +14,6 @@ const status = (page) => page.locator("#tally-status").innerText();
 const share = (page, arch) => page.locator(`#share-${arch}`).innerText();
 const light = (page, arch) =>
   page.locator(`#fill-${arch}`).evaluate((fill) => Number(fill.style.getPropertyValue("--share")));
-
-/** Waits in real time until `read` gives `wanted`. */
-async function becomes(read, wanted, what) {
-  const deadline = Date.now() + 8000;
-  let last;
-  do {
-    last = await read();
-    if (wanted instanceof RegExp ? wanted.test(last) : last === wanted) return;
-    await sleep(10);
-  } while (Date.now() < deadline);
-  assert.fail(`${what}: still ${last}, not ${wanted}`);
-}
 
 /** Gives the page a clock that only the test moves, and a tally that starts by itself or not. */
 async function visit(page, { running = true } = {}) {

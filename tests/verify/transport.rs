@@ -6,7 +6,7 @@ use bifora::arch::Arch;
 use tempfile::TempDir;
 
 use crate::support::balancer::Balancer;
-use crate::support::gate::{QUICK, SHORT, command, verify};
+use crate::support::gate::{Ended, QUICK, SHORT, command, verify};
 use crate::support::proxy;
 use crate::support::server::{Server, native};
 
@@ -104,16 +104,20 @@ fn ca_file(folder: &TempDir) -> String {
     folder.path().join("ca.pem").display().to_string()
 }
 
+/// Runs the gate with the authority of that certificate trusted.
+fn trusting(folder: &TempDir, url: &str, commit: &str, arguments: &[&str]) -> Ended {
+    let file = ca_file(folder);
+    verify(url, commit, &[&["--ca-file", &file], arguments].concat())
+}
+
 #[test]
 fn a_private_authority_is_trusted_where_it_is_named() {
     let folder = certificate("IP:127.0.0.1,DNS:localhost", &NOW);
     let (_balancer, url, servers) = secured(&folder);
     let commit = servers[0].commit();
-    let file = ca_file(&folder);
-    verify(&url, &commit, &[&["--ca-file", &file], &QUICK[..]].concat()).is(0, &[&format!("Proven: {url}")]);
+    trusting(&folder, &url, &commit, &QUICK).is(0, &[&format!("Proven: {url}")]);
     let by_name = url.replace("127.0.0.1", "localhost");
-    verify(&by_name, &commit, &[&["--ca-file", &file], &QUICK[..]].concat())
-        .is(0, &["Proven: https://localhost:"]);
+    trusting(&folder, &by_name, &commit, &QUICK).is(0, &["Proven: https://localhost:"]);
     verify(&url, &commit, &SHORT).is(
         1,
         &[
@@ -132,9 +136,8 @@ fn both_versions_of_tls_are_spoken() {
         let options = format!("ssl crt {} {limits}", folder.path().join("server.pem").display());
         let balancer = Balancer::start("127.0.0.1", &options, "", &[server.address]);
         let url = balancer.url().replace("http:", "https:");
-        let file = ca_file(&folder);
-        let arguments = [&["--ca-file", &file, "--arch", native().name()], &QUICK[..]].concat();
-        let ended = verify(&url, &server.commit(), &arguments);
+        let arguments = [&["--arch", native().name()], &QUICK[..]].concat();
+        let ended = trusting(&folder, &url, &server.commit(), &arguments);
         assert_eq!(ended.code, Some(0), "TLS {version}: {}{}", ended.err, ended.out);
     }
 }
@@ -143,12 +146,7 @@ fn both_versions_of_tls_are_spoken() {
 fn an_expired_certificate() {
     let folder = certificate("IP:127.0.0.1", &LONG_AGO);
     let (_balancer, url, servers) = secured(&folder);
-    let file = ca_file(&folder);
-    let ended = verify(
-        &url,
-        &servers[0].commit(),
-        &[&["--ca-file", &file], &SHORT[..]].concat(),
-    );
+    let ended = trusting(&folder, &url, &servers[0].commit(), &SHORT);
     ended.is(
         1,
         &[
@@ -164,12 +162,7 @@ fn an_expired_certificate() {
 fn a_certificate_for_another_name() {
     let folder = certificate("DNS:other.example", &NOW);
     let (_balancer, url, servers) = secured(&folder);
-    let file = ca_file(&folder);
-    let ended = verify(
-        &url,
-        &servers[0].commit(),
-        &[&["--ca-file", &file], &SHORT[..]].concat(),
-    );
+    let ended = trusting(&folder, &url, &servers[0].commit(), &SHORT);
     ended.is(1, &["it is not for 127.0.0.1"]);
 }
 
@@ -189,12 +182,7 @@ fn redirects_are_followed_to_https() {
         secure.address
     );
     let plain = Balancer::start("127.0.0.1", "", &rules, &[]);
-    let file = ca_file(&folder);
-    let ended = verify(
-        &plain.url(),
-        &servers[0].commit(),
-        &[&["--ca-file", &file], &QUICK[..]].concat(),
-    );
+    let ended = trusting(&folder, &plain.url(), &servers[0].commit(), &QUICK);
     ended.is(0, &["Proven"]);
 }
 
@@ -212,9 +200,8 @@ fn redirects_that_lead_nowhere() {
     );
     let options = format!("ssl crt {}", folder.path().join("server.pem").display());
     let balancer = Balancer::start("127.0.0.1", &options, down, &[]);
-    let file = ca_file(&folder);
     let url = balancer.url().replace("http:", "https:");
-    let ended = verify(&url, "0123456", &[&["--ca-file", &file], &SHORT[..]].concat());
+    let ended = trusting(&folder, &url, "0123456", &SHORT);
     ended.is(
         1,
         &["from https to http://127.0.0.1:9/, where anybody could answer"],
@@ -252,7 +239,7 @@ fn a_proxy_of_the_environment_is_honoured() {
             .env(variable, &value)
             .output()
             .expect("it starts");
-        let ended: crate::support::gate::Ended = output.into();
+        let ended: Ended = output.into();
         ended.is(0, &[&format!("Proven: {url}")]);
         let head = told.recv().expect("it was asked");
         assert!(head.starts_with(line), "{head}");
@@ -266,13 +253,13 @@ fn a_proxy_of_the_environment_is_honoured() {
         let output = command(url, &commit, &[&SHORT[..], &["--request-timeout", "3s"]].concat())
             .envs([(variable, value.as_str()), ("NO_PROXY", "bifora.test")])
             .output();
-        let ended: crate::support::gate::Ended = output.expect("it starts").into();
+        let ended: Ended = output.expect("it starts").into();
         ended.is(3, &["Not decided in time"]);
     }
     // What is on this machine is asked directly.
     let output = command(&plain.url(), &commit, &QUICK)
         .env("http_proxy", "http://127.0.0.1:9")
         .output();
-    let ended: crate::support::gate::Ended = output.expect("it starts").into();
+    let ended: Ended = output.expect("it starts").into();
     ended.is(0, &["Proven"]);
 }

@@ -102,12 +102,6 @@ impl Resolver {
         resolver
     }
 
-    fn lists(&self, name: &str, ip: IpAddr) -> bool {
-        let of_ip =
-            |(known, names): &(IpAddr, Vec<String>)| *known == ip && names.iter().any(|known| known == name);
-        self.hosts.iter().any(of_ip)
-    }
-
     /// The addresses of a name, IPv6 and IPv4 by turns.
     pub async fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, NameError> {
         let mut listed: Vec<_> = self
@@ -119,7 +113,11 @@ impl Resolver {
         // RFC 6761: these never leave the machine. What listens at one of both addresses is found, whichever the file lists.
         if name == "localhost" || (listed.is_empty() && name.ends_with(".localhost")) {
             let both: [IpAddr; 2] = [Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()];
-            listed.extend(both.into_iter().filter(|ip| !self.lists(name, *ip)));
+            for ip in both {
+                if !listed.contains(&ip) {
+                    listed.push(ip);
+                }
+            }
         }
         if !listed.is_empty() {
             return Ok(by_turns(listed));
