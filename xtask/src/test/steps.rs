@@ -88,9 +88,6 @@ pub(super) const STEPS: [Step; 16] = [
                 "clippy",
                 "--workspace",
                 "--all-targets",
-                // What `test = false` leaves out of all targets.
-                "--test=cloud",
-                "--test=verify",
                 "--locked",
                 "--",
                 "-D",
